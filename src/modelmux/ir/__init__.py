@@ -1,0 +1,1 @@
+"""The neutral model: what every wire decodes to and encodes from. No I/O, no API's names."""

@@ -1,0 +1,161 @@
+"""A call: one request on its way to a target, with its context.
+
+Bodies are copy-on-write. A call is decoded only if something reads it, and encoded again only if
+something changed it; so a call and a target on the same wire exchange their own bytes, with no
+second code path for it.
+"""
+
+from collections.abc import Mapping
+from copy import copy
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from modelmux.ir.profile import UNKNOWN, Profile
+from modelmux.ir.request import Encoded, Envelope, Request
+from modelmux.wire.base import Wire
+
+Operation = Literal["chat", "count_tokens"]
+
+
+class Caller(Struct, frozen=True):
+    """Who calls: a key of the configuration, or whoever reached a listener that needs none."""
+
+    name: str = ""
+    models: tuple[str, ...] = ()
+    """Names and globs it may ask for; empty: all."""
+    tags: Mapping[str, str] = {}
+
+
+ANONYMOUS = Caller()
+
+
+class Meter:
+    """Where one caller's time went. Shared by every call made on its behalf.
+
+    Attributes:
+        started: Monotonic time at which the request had come in.
+        waited_s: Time spent waiting for targets and between tries, which is not the gateway's.
+    """
+
+    __slots__ = ("started", "waited_s")
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.waited_s = 0.0
+
+
+class Call:
+    """One request on its way to a target. Immutable: a change is a changed copy.
+
+    Attributes:
+        wire: The wire the caller speaks.
+        envelope: What was read of the body when it came.
+        model: The name to send; first what the caller asked for, at a leaf what the target knows.
+        operation: What is asked of the model.
+        caller: Who asks.
+        id: Request id, for logs and headers.
+        parent_id: Id of the call that this one serves, where a composition makes several of one.
+        meter: Where the caller's time goes.
+        deadline: Monotonic time after which nobody wants the answer, or `None`.
+        headers: Fields of the caller's that may travel on, by lower-case name.
+        tags: The caller's own labels for this call.
+    """
+
+    __slots__ = (
+        "_raw",
+        "_request",
+        "caller",
+        "deadline",
+        "envelope",
+        "headers",
+        "id",
+        "meter",
+        "model",
+        "operation",
+        "parent_id",
+        "tags",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        wire: Wire,
+        raw: bytes,
+        envelope: Envelope,
+        *,
+        operation: Operation = "chat",
+        caller: Caller = ANONYMOUS,
+        id: str = "",
+    ) -> None:
+        self.wire = wire
+        self.envelope = envelope
+        self.model = envelope.model
+        self.operation = operation
+        self.caller = caller
+        self.id = id
+        self.parent_id = ""
+        self.meter = Meter()
+        self.deadline: float | None = None
+        self.headers: Mapping[str, str] = {}
+        self.tags: Mapping[str, str] = {}
+        self._raw: bytes | None = raw
+        self._request: Request | None = None
+
+    @property
+    def request(self) -> Request:
+        """The neutral request, decoded when first read. Raises `InvalidRequest`."""
+        if self._request is None:
+            assert self._raw is not None, "a call has bytes or a request"  # noqa: S101
+            self._request = self.wire.decode_request(self._raw)
+        return self._request
+
+    @property
+    def body_bytes(self) -> int:
+        """Size of the caller's body; 0 once its content has been changed."""
+        return len(self._raw) if self._raw is not None else 0
+
+    def with_request(self, request: Request) -> "Call":
+        """A content edit: the caller's bytes are stale from here on."""
+        changed = copy(self)
+        changed._raw = None
+        changed._request = request
+        changed.model = request.model
+        return changed
+
+    def with_model(self, model: str) -> "Call":
+        """An envelope edit: the rest of the body stays the caller's bytes."""
+        changed = copy(self)
+        changed.model = model
+        return changed
+
+    def with_deadline(self, deadline: float) -> "Call":
+        """The same call, to be answered by `deadline` if its own is not sooner."""
+        if self.deadline is not None and self.deadline <= deadline:
+            return self
+        changed = copy(self)
+        changed.deadline = deadline
+        return changed
+
+    def with_parent(self, parent: "Call", id: str) -> "Call":
+        """The same call as a step of `parent`."""
+        changed = copy(self)
+        changed.parent_id = parent.id
+        changed.id = id
+        return changed
+
+    def encode(self, wire: Wire, profile: Profile = UNKNOWN) -> Encoded:
+        """The body for a target that speaks `wire` and knows the model as `self.model`.
+
+        Raises:
+            InvalidRequest: The body is not a request of the caller's wire, or contradicts itself.
+        """
+        if wire is self.wire and self._raw is not None:
+            return Encoded(
+                wire.readdress(self._raw, self.envelope, self.model, profile.stream_usage)
+            )
+        request = self.request
+        if request.model != self.model or request.stream != self.envelope.stream:
+            request = replace(request, model=self.model, stream=self.envelope.stream)
+        return wire.encode_request(request, profile)

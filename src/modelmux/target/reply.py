@@ -1,0 +1,299 @@
+"""A reply: what a target answered, as bytes on its own wire or as events.
+
+Either view is made when asked for. Whoever speaks the target's wire gets the target's bytes;
+anybody else gets them decoded and encoded again.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from modelmux.errors import ProtocolViolation, TargetError
+from modelmux.ir import events as ev
+from modelmux.ir.request import Envelope, Loss
+from modelmux.ir.response import Response, Summary
+from modelmux.ir.restore import Restore, restore_response
+from modelmux.target.chunks import Chunks
+from modelmux.target.failures import error_of, failure_of
+from modelmux.wire.base import StreamRelay, Wire
+
+
+class Whole(Struct, frozen=True):
+    """A complete body on one wire."""
+
+    wire: Wire
+    body: bytes
+
+
+class Events(Struct, frozen=True):
+    """Events that the gateway made itself, and that keep the grammar."""
+
+    events: AsyncIterator[ev.Event]
+
+
+Source = Whole | Chunks | Events | Response
+
+
+_NO_SUMMARY = Summary()
+_NO_HEADERS: Mapping[bytes, bytes] = {}
+
+
+class Reply:
+    """A target's answer. Not for use by two tasks at once.
+
+    Whoever receives one must exhaust one view of it (`body`, `stream`, `events`, `response`), or
+    `aclose` it; callbacks of `on_end` then run exactly once.
+
+    Attributes:
+        target: Name of the target that answered.
+        attempts: How many times a target was tried for this answer.
+        losses: What of the request the target did not hear.
+        headers: Header fields of the target's answer that the caller may see.
+        upstream_id: The target's own id for the exchange, for logs.
+        summary: Usage, finish reason and failure as far as they are known; final at the end.
+        complete: The answer was read to its end, and the end was there.
+    """
+
+    __slots__ = (
+        "_aclose",
+        "_callbacks",
+        "_ended",
+        "_relay",
+        "_renamed",
+        "_restore",
+        "_source",
+        "attempts",
+        "complete",
+        "headers",
+        "losses",
+        "summary",
+        "target",
+        "upstream_id",
+    )
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        target: str = "",
+        aclose: Callable[[], Awaitable[None]] | None = None,
+        losses: Sequence[Loss] = (),
+        restore: Restore | None = None,
+        renamed: bool = False,
+    ) -> None:
+        """Wrap `source`.
+
+        Args:
+            source: The answer.
+            target: Name of the target that gave it.
+            aclose: Gives up what is left of it; called once, also after the end.
+            losses: What of the request was not said to the target.
+            restore: What must be undone in the answer.
+            renamed: The target knows the model by another name than the caller.
+        """
+        self._source: Source = source
+        self._aclose = aclose
+        self._restore = restore
+        self._renamed = renamed
+        self._callbacks: list[Callable[[Reply], None]] = []
+        self._ended = False
+        self._relay: StreamRelay | None = None
+        self.target = target
+        self.attempts = 1
+        self.losses = losses
+        self.headers: Mapping[bytes, bytes] = _NO_HEADERS
+        self.upstream_id = ""
+        self.summary = _NO_SUMMARY
+        self.complete = False
+
+    @property
+    def is_stream(self) -> bool:
+        """The target answers piece by piece."""
+        return not isinstance(self._source, Whole | Response)
+
+    def on_end(self, callback: Callable[["Reply"], None]) -> None:
+        """Call `callback` with this reply once it is exhausted or closed. It must not raise."""
+        self._callbacks.append(callback)
+
+    async def peek(self, wire: Wire) -> None:
+        """Wait for the first sign that the target answers, and not with an error.
+
+        This is the commit point: before it a call may be tried elsewhere, after it never.
+
+        Args:
+            wire: The caller's, by which an answer may have to be decoded to be usable.
+
+        Raises:
+            TargetError: The answer is an error, is not of the target's wire, or ends at once.
+        """
+        source = self._source
+        if isinstance(source, Whole):
+            self.summary = source.wire.summarise(source.body)
+            if self.summary.failure is not None:
+                raise error_of(self.summary.failure)
+            if wire is not source.wire:
+                self._decode(source)
+        elif isinstance(source, Chunks):
+            first = await source.first()
+            if isinstance(first, ev.Fail):
+                raise error_of(first.failure)
+            if first is None:
+                raise ProtocolViolation("expected a stream of events, got none")
+
+    async def body(self, wire: Wire, envelope: Envelope) -> bytes:
+        """The whole answer for a caller who speaks `wire` and asked with `envelope`.
+
+        Raises:
+            TargetError: The answer broke off, or is not of the target's wire.
+        """
+        source = self._source
+        if not (isinstance(source, Whole) and source.wire is wire and self._restore is None):
+            return wire.encode_response(await self.response(), envelope)
+        try:
+            if self.summary is _NO_SUMMARY:
+                self.summary = wire.summarise(source.body)
+            self.complete = True
+            return wire.rename(source.body, envelope.model) if self._renamed else source.body
+        finally:
+            await self.aclose()
+
+    async def response(self) -> Response:
+        """The whole answer, decoded. Raises as `body` does."""
+        try:
+            source = self._source
+            if isinstance(source, Whole):
+                source = self._decode(source)
+            if isinstance(source, Response):
+                self.summary = Summary(source.usage, source.reason)
+                self.complete = True
+                return source
+            folder = ev.Folder()
+            async for event in self.events():
+                folder.add(event)
+            return folder.response()
+        except TargetError as exc:
+            exc.target = exc.target or self.target
+            self.summary = replace(self.summary, failure=failure_of(exc))
+            raise
+        finally:
+            await self.aclose()
+
+    async def events(self) -> AsyncGenerator[ev.Event, None]:
+        """The answer's events. A failure is the `Fail` event; nothing is raised."""
+        async for batch in self.batches():
+            for event in batch:
+                yield event
+
+    async def batches(self) -> AsyncGenerator[list[ev.Event], None]:
+        """The answer's events, as they came together. A failure is the `Fail` event."""
+        try:
+            async for batch in self._batches():
+                self._note(batch)
+                yield batch
+        finally:
+            await self.aclose()
+
+    def stream(self, wire: Wire, envelope: Envelope) -> AsyncGenerator[bytes, None]:
+        """The answer as a stream for a caller who speaks `wire` and asked with `envelope`.
+
+        A failure is the wire's own error event; nothing is raised.
+        """
+        source = self._source
+        if isinstance(source, Chunks) and source.wire is wire and self._restore is None:
+            return self._relayed(source, envelope)
+        return encode(self.batches(), wire, envelope)
+
+    async def aclose(self) -> None:
+        """Give up what is left of the answer. Safe to call again."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._relay is not None:
+            self.summary = self._relay.summary
+        try:
+            if self._aclose is not None:
+                await self._aclose()
+        finally:
+            for callback in self._callbacks:
+                callback(self)
+
+    def _decode(self, source: Whole) -> Response:
+        """Go on with the decoded answer. Raises `ProtocolViolation`."""
+        response = source.wire.decode_response(source.body)
+        if self._restore is not None:
+            response = restore_response(response, self._restore)
+        self._source = response
+        return response
+
+    async def _relayed(self, source: Chunks, envelope: Envelope) -> AsyncGenerator[bytes, None]:
+        relay = self._relay = source.wire.relay(envelope, envelope.model if self._renamed else None)
+        try:
+            try:
+                for chunk in source.head:
+                    if out := relay.feed(chunk):
+                        yield out
+                async for chunk in source.chunks:
+                    if out := relay.feed(chunk):
+                        yield out
+                out = relay.finish()
+            except TargetError as exc:
+                exc.target = exc.target or self.target
+                out = relay.fail(failure_of(exc))
+            self.complete = relay.summary.failure is None
+            if out:
+                yield out
+        finally:
+            await self.aclose()
+
+    def _batches(self) -> AsyncGenerator[list[ev.Event], None]:
+        source = self._source
+        if isinstance(source, Whole):
+            try:
+                source = self._decode(source)
+            except TargetError as exc:
+                return _once([ev.Fail(failure_of(exc))])
+        match source:
+            case Response():
+                return _once(list(ev.unfold(source)))
+            case Chunks():
+                return source.batches(self._restore)
+            case Events(events=events):
+                return _singly(events)
+            case _:
+                assert_never(source)
+
+    def _note(self, batch: list[ev.Event]) -> None:
+        """Keep what the summary needs of `batch`."""
+        for event in batch:
+            match event:
+                case ev.Start(usage=usage):
+                    self.summary = Summary(usage)
+                case ev.Finish(reason=reason, usage=usage):
+                    self.summary = Summary(usage, reason)
+                    self.complete = True
+                case ev.Fail(failure=failure):
+                    self.summary = replace(self.summary, failure=failure)
+                case _:
+                    pass
+
+
+async def encode(
+    batches: AsyncIterator[list[ev.Event]], wire: Wire, envelope: Envelope
+) -> AsyncGenerator[bytes, None]:
+    """Events as a stream on `wire`, for a caller who asked with `envelope`."""
+    encoder = wire.encoder(envelope)
+    async for batch in batches:
+        data = b"".join([encoder.encode(event) for event in batch])
+        if data:
+            yield data
+
+
+async def _once(batch: list[ev.Event]) -> AsyncGenerator[list[ev.Event], None]:
+    yield batch
+
+
+async def _singly(events: AsyncIterator[ev.Event]) -> AsyncGenerator[list[ev.Event], None]:
+    async for event in events:
+        yield [event]

@@ -1,0 +1,129 @@
+"""What a wire is: one API format, as pure functions and small machines. No I/O here."""
+
+from typing import Protocol
+
+from modelmux.ir.events import Event
+from modelmux.ir.profile import UNKNOWN, Profile
+from modelmux.ir.request import Encoded, Envelope, Request
+from modelmux.ir.response import Failure, Response, Summary
+
+
+class StreamDecoder(Protocol):
+    """Bytes of a response stream in, events out. Any split of the bytes gives the same events.
+
+    After a terminal event it gives no more. What the peer sends against its wire becomes a
+    `Fail`, never an exception.
+    """
+
+    def feed(self, data: bytes) -> list[Event]: ...
+
+    def finish(self) -> list[Event]:
+        """The peer closed the stream. An unfinished stream ends in `Fail`."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events in, bytes out; `b""` where the wire has no word for the event."""
+
+    def encode(self, event: Event) -> bytes: ...
+
+
+class StreamRelay(Protocol):
+    """Passes on a stream whose two ends speak the same wire, and looks at it in passing.
+
+    Bytes leave in whole frames, so that whatever is said after them is understood, and as they
+    came but for what the caller did not ask for or must not see.
+    """
+
+    @property
+    def summary(self) -> Summary:
+        """What is known so far."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """What to pass on for `data`; `b""` while a frame is incomplete."""
+        ...
+
+    def finish(self) -> bytes:
+        """The upstream closed: what to append.
+
+        `b""` after a finished stream; the wire's error event where it broke off.
+        """
+        ...
+
+    def fail(self, failure: Failure) -> bytes:
+        """The upstream broke: the wire's error event, `b""` where the stream had finished."""
+        ...
+
+
+class Wire(Protocol):
+    """One API format. Instances are stateless, shared, and compared by identity."""
+
+    @property
+    def name(self) -> str: ...
+
+    def envelope(self, body: bytes) -> Envelope:
+        """The few fields that routing needs. Raises `InvalidRequest`."""
+        ...
+
+    def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
+        """`body` for the same wire under another model name; the rest stays the caller's bytes.
+
+        Args:
+            body: A body of which `envelope` was read.
+            envelope: That envelope.
+            model: The target's name for the model.
+            ask_usage: Make the target report usage in a stream, whatever the caller asked.
+        """
+        ...
+
+    def decode_request(self, body: bytes) -> Request:
+        """Raises `InvalidRequest`, naming the field, if `body` is not a request of this wire."""
+        ...
+
+    def encode_request(self, request: Request, profile: Profile = UNKNOWN) -> Encoded:
+        """Never drops in silence: what this wire, or this model, cannot say is in `losses`.
+
+        Raises:
+            InvalidRequest: The request contradicts itself in a way the target would refuse.
+        """
+        ...
+
+    def decode_response(self, body: bytes) -> Response:
+        """Raises `ProtocolViolation` if `body` is not an answer of this wire."""
+        ...
+
+    def encode_response(self, response: Response, envelope: Envelope) -> bytes: ...
+
+    def summarise(self, body: bytes) -> Summary:
+        """Usage, finish reason and failure of a whole answer. Raises `ProtocolViolation`."""
+        ...
+
+    def rename(self, body: bytes, model: str) -> bytes:
+        """A whole answer under the name that the caller asked for."""
+        ...
+
+    def decode_error(self, status: int, body: bytes) -> Failure:
+        """An error answer in neutral words. Never raises: what is not understood is quoted."""
+        ...
+
+    def encode_error(self, failure: Failure) -> bytes:
+        """The error body that this wire's SDKs parse."""
+        ...
+
+    def error_status(self, failure: Failure) -> int:
+        """The HTTP status with which this wire says so."""
+        ...
+
+    def decoder(self) -> StreamDecoder: ...
+
+    def encoder(self, envelope: Envelope) -> StreamEncoder: ...
+
+    def relay(self, envelope: Envelope, rename: str | None) -> StreamRelay:
+        """A relay for a caller who asked with `envelope`.
+
+        Args:
+            envelope: What the caller asked for.
+            rename: The name to put in place of the target's own, or `None` to leave it.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""How frames are cut out of bytes. Knows no API."""
