@@ -80,7 +80,8 @@ class LineWire:
         return Envelope(decoded.model, decoded.stream)
 
     def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
-        return body.replace(envelope.model.encode(), model.encode(), 1)
+        old, new = f'"model":"{envelope.model}"', f'"model":"{model}"'
+        return body.replace(old.encode(), new.encode())
 
     def decode_request(self, body: bytes) -> Request:
         decoded = self._request(body)

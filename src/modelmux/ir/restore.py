@@ -85,7 +85,10 @@ class _Fence:
         if self._state == "before":
             self._decide()
         match self._state:
-            case "before" | "closed":
+            case "before":
+                return ""
+            case "closed":
+                self._held = ""
                 return ""
             case "plain":
                 return self._take(len(self._held))

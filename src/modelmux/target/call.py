@@ -6,7 +6,6 @@ second code path for it.
 """
 
 from collections.abc import Mapping
-from copy import copy
 from typing import Literal
 
 from msgspec import Struct
@@ -118,7 +117,7 @@ class Call:
 
     def with_request(self, request: Request) -> "Call":
         """A content edit: the caller's bytes are stale from here on."""
-        changed = copy(self)
+        changed = self._copy()
         changed._raw = None
         changed._request = request
         changed.model = request.model
@@ -126,7 +125,7 @@ class Call:
 
     def with_model(self, model: str) -> "Call":
         """An envelope edit: the rest of the body stays the caller's bytes."""
-        changed = copy(self)
+        changed = self._copy()
         changed.model = model
         return changed
 
@@ -134,16 +133,35 @@ class Call:
         """The same call, to be answered by `deadline` if its own is not sooner."""
         if self.deadline is not None and self.deadline <= deadline:
             return self
-        changed = copy(self)
+        changed = self._copy()
         changed.deadline = deadline
         return changed
 
     def with_parent(self, parent: "Call", id: str) -> "Call":
         """The same call as a step of `parent`."""
-        changed = copy(self)
+        changed = self._copy()
         changed.parent_id = parent.id
         changed.id = id
         return changed
+
+    def _copy(self) -> "Call":
+        # By hand: `copy.copy` of an object with slots costs 2.8 µs, this 0.2, and a call is copied
+        # twice or more on its way.
+        made = Call.__new__(Call)
+        made.wire = self.wire
+        made.envelope = self.envelope
+        made.model = self.model
+        made.operation = self.operation
+        made.caller = self.caller
+        made.id = self.id
+        made.parent_id = self.parent_id
+        made.meter = self.meter
+        made.deadline = self.deadline
+        made.headers = self.headers
+        made.tags = self.tags
+        made._raw = self._raw
+        made._request = self._request
+        return made
 
     def encode(self, wire: Wire, profile: Profile = UNKNOWN) -> Encoded:
         """The body for a target that speaks `wire` and knows the model as `self.model`.

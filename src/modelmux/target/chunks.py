@@ -1,11 +1,11 @@
 """A stream as its target sends it: bytes on the target's wire, decoded only if asked for."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from modelmux.errors import TargetError
 from modelmux.ir import events as ev
+from modelmux.ir.response import Failure
 from modelmux.ir.restore import Restore, Restorer
-from modelmux.target.failures import failure_of
 from modelmux.wire.base import Wire
 
 
@@ -47,25 +47,31 @@ class Chunks:
         self._keep(self._decoder.finish())
         return self._early[0] if self._early else None
 
-    async def batches(self, restore: Restore | None) -> AsyncGenerator[list[ev.Event], None]:
+    async def batches(
+        self, restore: Restore | None, fail: Callable[[TargetError], Failure]
+    ) -> AsyncGenerator[list[ev.Event], None]:
         """The stream's events, as they came together. A failure is the `Fail` event.
 
         Args:
             restore: What must be undone in the answer.
+            fail: Called if the connection fails before the stream has finished, for its words.
         """
         restorer = Restorer(restore) if restore is not None else None
-        async for decoded in self._decoded():
-            batch = decoded
-            if restorer is not None:
-                batch = [restored for event in decoded for restored in restorer.feed(event)]
-            if batch:
-                yield batch
+        source = self._decoded(fail)
+        try:
+            async for decoded in source:
+                batch = decoded
+                if restorer is not None:
+                    batch = [restored for event in decoded for restored in restorer.feed(event)]
+                if batch:
+                    yield batch
+        finally:
+            await source.aclose()
 
-    async def _decoded(self) -> AsyncGenerator[list[ev.Event], None]:
+    async def _decoded(
+        self, fail: Callable[[TargetError], Failure]
+    ) -> AsyncGenerator[list[ev.Event], None]:
         decoder = self._decoder
-        if not self._early:
-            for chunk in self.head:
-                self._early += decoder.feed(chunk)
         yield self._early + decoder.feed(self._unfed)
         try:
             async for chunk in self.chunks:
@@ -75,7 +81,7 @@ class Chunks:
             # A stream that had said all it must has finished, whatever the connection did then.
             ending = decoder.finish()
             if ending and isinstance(ending[-1], ev.Fail):
-                ending[:] = [ev.Fail(failure_of(exc))]
+                ending[:] = [ev.Fail(fail(exc))]
             yield ending
 
     def _keep(self, events: list[ev.Event]) -> bool:

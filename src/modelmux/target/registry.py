@@ -38,6 +38,11 @@ class Offer(Protocol):
         """The names it lists, without globs."""
         ...
 
+    @property
+    def takes_any(self) -> bool:
+        """Any model may be asked for as `provider/model`."""
+        ...
+
     def exact(self, model: str) -> str | None:
         """The listed name that `model` means, or `None`."""
         ...
@@ -76,6 +81,7 @@ class Registry:
         aliases: Sequence[Alias],
         combine: Combine,
         *,
+        built_in: Mapping[str, Target] | None = None,
         default: str = "",
         fallback: int = MAX_ROUTES,
     ) -> None:
@@ -85,6 +91,7 @@ class Registry:
             offers: Providers.
             aliases: Names of the configuration's own, which win over providers' models.
             combine: How several targets for one name become one.
+            built_in: Targets of the gateway's own, by their full names.
             default: The name that answers for a model nobody offers; empty: nobody.
             fallback: How many further providers of the same model may be tried.
 
@@ -95,6 +102,7 @@ class Registry:
         self._by_name: Mapping[str, Offer] = {offer.name: offer for offer in offers}
         self._aliases: Mapping[str, Alias] = {alias.name: alias for alias in aliases}
         self._combine = combine
+        self._built_in = built_in or {}
         self._default = default
         self._fallback = fallback
         self._routes: dict[tuple[str, str], Target] = {}
@@ -129,18 +137,11 @@ class Registry:
         for offer in self._offers:
             for model in offer.models:
                 rows.setdefault(model, []).append(f"{offer.name}/{model}")
+        rows |= {name: [name] for name in self._built_in}
         return [
             (name, targets)
             for name, targets in rows.items()
             if any(allows(caller, allowed) for allowed in (name, *targets))
-        ]
-
-    def leaves(self) -> list[tuple[str, Target]]:
-        """Every listed target by its full name."""
-        return [
-            (f"{offer.name}/{model}", offer.target(model))
-            for offer in self._offers
-            for model in offer.models
         ]
 
     def _resolve(self, model: str, caller: Caller) -> Target:
@@ -170,11 +171,15 @@ class Registry:
         return []
 
     def _offered(self, model: str) -> list[Target]:
+        if built_in := self._built_in.get(model):
+            return [built_in]
         provider, slash, name = model.partition("/")
         if slash and (offer := self._by_name.get(provider)):
             listed = offer.exact(name)
-            if listed is not None or offer.matches(name):
-                return [offer.target(listed if listed is not None else name)]
+            if listed is not None:
+                return [offer.target(listed)]
+            if offer.takes_any or offer.matches(name):
+                return [offer.target(name)]
         exact = [(offer, offer.exact(model)) for offer in self._offers]
         found = [offer.target(listed) for offer, listed in exact if listed is not None]
         if not found:
@@ -198,6 +203,7 @@ class Registry:
 
     def _names(self) -> Iterable[str]:
         yield from self._aliases
+        yield from self._built_in
         for offer in self._offers:
             yield from offer.models
             yield from (f"{offer.name}/{model}" for model in offer.models)

@@ -5,6 +5,7 @@ anybody else gets them decoded and encoded again.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import assert_never
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from modelmux.errors import ProtocolViolation, TargetError
 from modelmux.ir import events as ev
 from modelmux.ir.request import Envelope, Loss
-from modelmux.ir.response import Response, Summary
+from modelmux.ir.response import Failure, Response, Summary
 from modelmux.ir.restore import Restore, restore_response
 from modelmux.target.chunks import Chunks
 from modelmux.target.failures import error_of, failure_of
@@ -25,6 +26,8 @@ class Whole(Struct, frozen=True):
 
     wire: Wire
     body: bytes
+    opaque: bool = False
+    """The answer to an operation that has no neutral form: it is passed on and not looked into."""
 
 
 class Events(Struct, frozen=True):
@@ -111,11 +114,14 @@ class Reply:
     @property
     def is_stream(self) -> bool:
         """The target answers piece by piece."""
-        return not isinstance(self._source, Whole | Response)
+        return not isinstance(self._source, (Whole, Response))
 
     def on_end(self, callback: Callable[["Reply"], None]) -> None:
         """Call `callback` with this reply once it is exhausted or closed. It must not raise."""
-        self._callbacks.append(callback)
+        if self._ended:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
 
     async def peek(self, wire: Wire) -> None:
         """Wait for the first sign that the target answers, and not with an error.
@@ -130,6 +136,8 @@ class Reply:
         """
         source = self._source
         if isinstance(source, Whole):
+            if source.opaque:
+                return
             self.summary = source.wire.summarise(source.body)
             if self.summary.failure is not None:
                 raise error_of(self.summary.failure)
@@ -152,10 +160,13 @@ class Reply:
         if not (isinstance(source, Whole) and source.wire is wire and self._restore is None):
             return wire.encode_response(await self.response(), envelope)
         try:
-            if self.summary is _NO_SUMMARY:
+            if self.summary is _NO_SUMMARY and not source.opaque:
                 self.summary = wire.summarise(source.body)
             self.complete = True
             return wire.rename(source.body, envelope.model) if self._renamed else source.body
+        except TargetError as exc:
+            self._fail(exc)
+            raise
         finally:
             await self.aclose()
 
@@ -170,29 +181,33 @@ class Reply:
                 self.complete = True
                 return source
             folder = ev.Folder()
-            async for event in self.events():
-                folder.add(event)
+            async with aclosing(self.batches()) as batches:
+                async for batch in batches:
+                    for event in batch:
+                        folder.add(event)
             return folder.response()
         except TargetError as exc:
-            exc.target = exc.target or self.target
-            self.summary = replace(self.summary, failure=failure_of(exc))
+            self._fail(exc)
             raise
         finally:
             await self.aclose()
 
     async def events(self) -> AsyncGenerator[ev.Event, None]:
         """The answer's events. A failure is the `Fail` event; nothing is raised."""
-        async for batch in self.batches():
-            for event in batch:
-                yield event
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
 
     async def batches(self) -> AsyncGenerator[list[ev.Event], None]:
         """The answer's events, as they came together. A failure is the `Fail` event."""
+        source = self._batches()
         try:
-            async for batch in self._batches():
+            async for batch in source:
                 self._note(batch)
                 yield batch
         finally:
+            await source.aclose()
             await self.aclose()
 
     def stream(self, wire: Wire, envelope: Envelope) -> AsyncGenerator[bytes, None]:
@@ -211,13 +226,24 @@ class Reply:
             return
         self._ended = True
         if self._relay is not None:
-            self.summary = self._relay.summary
+            summary = self.summary = self._relay.summary
+            # Callers hang up once the answer is all there, before the bytes have ended.
+            self.complete |= summary.reason is not None and summary.failure is None
         try:
             if self._aclose is not None:
                 await self._aclose()
         finally:
             for callback in self._callbacks:
                 callback(self)
+
+    def _fail(self, exc: TargetError) -> Failure:
+        """Note that the answer turned out to be none."""
+        exc.target = exc.target or self.target
+        exc.attempts = self.attempts
+        failure = failure_of(exc)
+        if self.summary.failure is None:
+            self.summary = replace(self.summary, failure=failure)
+        return failure
 
     def _decode(self, source: Whole) -> Response:
         """Go on with the decoded answer. Raises `ProtocolViolation`."""
@@ -239,8 +265,7 @@ class Reply:
                         yield out
                 out = relay.finish()
             except TargetError as exc:
-                exc.target = exc.target or self.target
-                out = relay.fail(failure_of(exc))
+                out = relay.fail(self._fail(exc))
             self.complete = relay.summary.failure is None
             if out:
                 yield out
@@ -253,12 +278,12 @@ class Reply:
             try:
                 source = self._decode(source)
             except TargetError as exc:
-                return _once([ev.Fail(failure_of(exc))])
+                return _once([ev.Fail(self._fail(exc))])
         match source:
             case Response():
                 return _once(list(ev.unfold(source)))
             case Chunks():
-                return source.batches(self._restore)
+                return source.batches(self._restore, self._fail)
             case Events(events=events):
                 return _singly(events)
             case _:
@@ -280,14 +305,15 @@ class Reply:
 
 
 async def encode(
-    batches: AsyncIterator[list[ev.Event]], wire: Wire, envelope: Envelope
+    batches: AsyncGenerator[list[ev.Event], None], wire: Wire, envelope: Envelope
 ) -> AsyncGenerator[bytes, None]:
     """Events as a stream on `wire`, for a caller who asked with `envelope`."""
     encoder = wire.encoder(envelope)
-    async for batch in batches:
-        data = b"".join([encoder.encode(event) for event in batch])
-        if data:
-            yield data
+    async with aclosing(batches):
+        async for batch in batches:
+            data = b"".join([encoder.encode(event) for event in batch])
+            if data:
+                yield data
 
 
 async def _once(batch: list[ev.Event]) -> AsyncGenerator[list[ev.Event], None]:
@@ -295,5 +321,9 @@ async def _once(batch: list[ev.Event]) -> AsyncGenerator[list[ev.Event], None]:
 
 
 async def _singly(events: AsyncIterator[ev.Event]) -> AsyncGenerator[list[ev.Event], None]:
-    async for event in events:
-        yield [event]
+    try:
+        async for event in events:
+            yield [event]
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()

@@ -1,1 +1,1 @@
-"""Wires: API formats as pure codecs. A wire joins by being named in `WIRES`."""
+"""Wires: API formats as pure codecs. None knows another; `wire.registry` knows them all."""

@@ -74,6 +74,8 @@ def _separate(raw: Raw, type_: Type, at: str, unknown: dict[str, Raw]) -> Raw:
     """`raw` without the fields that `type_` does not name, which go to `unknown`."""
     members = type_.types if isinstance(type_, UnionType) else (type_,)
     first = bytes(memoryview(raw)[:1])
+    if first == b"{":
+        members = _tagged(raw, members)
     for member in members:
         if isinstance(member, StructType) and first == b"{":
             fields = {field.encode_name: field.type for field in member.fields}
@@ -94,6 +96,15 @@ def _separate(raw: Raw, type_: Type, at: str, unknown: dict[str, Raw]) -> Raw:
             ]
             return Raw(msgspec.json.encode(items))
     return raw
+
+
+def _tagged(raw: Raw, members: tuple[Type, ...]) -> tuple[Type, ...]:
+    """Of several structs told apart by a tag, the one that `raw` is."""
+    structs = [member for member in members if isinstance(member, StructType)]
+    if len(structs) < 2 or structs[0].tag_field is None:
+        return members
+    tag = _object.decode(raw).get(structs[0].tag_field, Raw(b"null"))
+    return tuple(struct for struct in structs if msgspec.json.encode(struct.tag) == bytes(tag))
 
 
 def invalid(
@@ -138,7 +149,11 @@ def merge(value: dict[str, object], extra: Extra | None, wire: str) -> dict[str,
     if extra is None or extra.wire != wire:
         return value
     for pointer, raw in extra.fields.items():
-        *parents, last = [unescape(step) for step in pointer.split("/")[1:]]
+        name = pointer[1:]
+        if "/" not in name and "~" not in name:
+            value[name] = raw
+            continue
+        *parents, last = [unescape(step) for step in name.split("/")]
         place: _Json = cast("dict[str, _Json]", value)  # built by a codec: JSON and nothing else
         for step in parents:
             place = _child(place, step)

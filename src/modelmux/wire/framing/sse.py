@@ -36,7 +36,8 @@ class Decoder:
         self._event = ""
         self._data: list[bytes] = []
         self._data_size = 0
-        self._between = False  # nothing of an event has been read since the last one ended
+        self.between = False
+        """Nothing has been read since the last event ended: what comes next begins one."""
 
     def feed(self, data: bytes) -> list[SSE]:
         """The events that `data` completes, comments among them.
@@ -44,7 +45,7 @@ class Decoder:
         Raises:
             ProtocolViolation: One event is larger than `MAX_EVENT_BYTES`.
         """
-        if self._between:  # the common cases at a fraction of the cost
+        if self.between:  # the common cases at a fraction of the cost
             if (one := _one(data)) and len(data) <= MAX_EVENT_BYTES:
                 name, value = one.groups()
                 return [SSE(name.decode(errors="replace") if name else "", value)]
@@ -53,7 +54,7 @@ class Decoder:
         out: list[SSE] = []
         for line in self._lines(data):
             self._line(line, out)
-        self._between = not (
+        self.between = not (
             self._held or self._data or self._event or self._after_cr or self._at_start
         )
         return out

@@ -1,0 +1,62 @@
+"""Options that several commands have, and the configuration they lead to."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from modelmux.config.load import Loaded, Override
+
+F = TypeVar("F", bound=Callable[..., object])
+
+PROBE_TIMEOUT_S = 0.2
+
+
+def config_option(command: F) -> F:
+    """Add `-c/--config PATH`, as the parameter `config`."""
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="PATH",
+        help="Read PATH instead of the user's and the project's file.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`, as the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def control_option(command: F) -> F:
+    """Add `--control PATH`, as the parameter `control`."""
+    return click.option(
+        "--control",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="The gateway's control socket, where several run.",
+    )(command)
+
+
+def load_config(path: Path | None = None, overrides: "Sequence[Override]" = ()) -> "Loaded":
+    """The configuration that counts here.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    from modelmux.cli import parts
+    from modelmux.config.load import load, surroundings
+
+    return load(parts.provider_types(), surroundings(listens), path=path, overrides=overrides)
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether something accepts connections there, asked quickly."""
+    try:
+        with socket.create_connection((host, port), timeout=PROBE_TIMEOUT_S):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,63 @@
+"""`modelmux status`: what a running gateway is doing."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from modelmux.cli import control, output
+from modelmux.cli.options import control_option, json_option
+
+REFRESH_S = 1.0
+
+
+@click.command("status")
+@click.option("-w", "--watch", is_flag=True, help="Print it anew every second, until Ctrl-C.")
+@control_option
+@json_option
+def command(control: Path | None, *, watch: bool, as_json: bool) -> int:
+    """Show what a running gateway is doing."""
+    return show(control, watch=watch, as_json=as_json)
+
+
+def show(chosen: Path | None, *, watch: bool, as_json: bool) -> int:
+    """Print the status once, or with `watch` until interrupted; the exit code."""
+    gateway = control.find(chosen)
+    _print(gateway.status(), as_json=as_json)
+    try:
+        while watch:
+            time.sleep(REFRESH_S)
+            status = gateway.status()
+            click.clear()  # does nothing where the output is no terminal
+            _print(status, as_json=as_json)
+    except KeyboardInterrupt:
+        return 0  # that is how one leaves
+    return 0
+
+
+def _print(status: control.Status, *, as_json: bool) -> None:
+    if as_json:
+        output.echo_json(status)
+        return
+    state = "stopping: no new calls" if status.draining else "serving"
+    age = ago(status.started_at, datetime.now(UTC))
+    calls = f"{status.in_flight} under way, {status.requests_total} in all"
+    click.echo(f"modelmux {status.version}, pid {status.pid}, {state} for {age}")
+    click.echo(f"  listens  {', '.join(status.listen)}")
+    click.echo(f"  config   {', '.join(status.config_sources) or 'none'}")
+    click.echo(f"  calls    {calls}, {status.failures_total} failed")
+    for provider in status.providers:
+        keys = f"{provider.keys_usable} of {provider.keys_total} keys usable"
+        click.echo(f"  provider {provider.name}: {keys}")
+
+
+def ago(start: datetime, now: datetime) -> str:
+    """How long it is since `start`, in its two largest units."""
+    rest = max(0, int((now - start).total_seconds()))
+    parts: list[str] = []
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"

@@ -1,0 +1,214 @@
+"""The composition root: a configuration as objects, layers in their order."""
+
+import asyncio
+import itertools
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import sha256
+
+from msgspec import Struct
+
+from modelmux.config.load import Loaded
+from modelmux.config.providers import Builder, Built, Clocks
+from modelmux.config.schema import Config, Key, Model, Provider
+from modelmux.config.secrets import secrets
+from modelmux.ingress.auth import Keyring
+from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.streaming import Streaming
+from modelmux.ingress.surface import ModelRow, Refusal, Surface
+from modelmux.layer.concurrency import Concurrency, Slots
+from modelmux.layer.peek import Peek
+from modelmux.layer.record import Record, Recorder
+from modelmux.layer.retry import Pacing, Retry, RetryBudget, RetryPolicy
+from modelmux.layer.timeout import Timeout
+from modelmux.provider import catalog, echo
+from modelmux.target.base import Layer, Target, compose
+from modelmux.target.call import Call, Caller
+from modelmux.target.fallback import Fallback
+from modelmux.target.registry import Registry
+from modelmux.telemetry.lines import JsonLines, TextLines
+from modelmux.telemetry.log import LogWriter
+from modelmux.telemetry.metrics import Metrics
+from modelmux.telemetry.output import FdOutput, Output
+from modelmux.telemetry.redact import Redactor
+
+MAX_QUEUE_S = 10.0
+"""Longest wait for a place at a provider: callers' own timeouts are not much longer."""
+
+
+class Alias(Struct, frozen=True):
+    """A name of `[[models]]`, with those who answer, in order."""
+
+    name: str
+    targets: tuple[str, ...]
+
+
+class Telemetry:
+    """What outlives a configuration: counts and log."""
+
+    def __init__(self, config: Config, *, output: Output | None = None) -> None:
+        """Tell what `config` wants told, on stderr unless `output` is given."""
+        self.redactor = Redactor(secrets(config))
+        lines = JsonLines if config.server.log_format == "json" else TextLines
+        self.metrics = Metrics()
+        self.log = LogWriter(
+            lines(self.redactor),
+            self.redactor,
+            output or FdOutput(sys.stderr.fileno()),
+            unix_time=time.time,
+            level="debug" if config.server.debug else config.server.log_level,
+        )
+
+
+class Journal:
+    """What happens at the doors, written down."""
+
+    def __init__(self, recorder: Recorder, log: LogWriter) -> None:
+        self._recorder = recorder
+        self._log = log
+
+    def refused(self, refusal: Refusal) -> None:
+        self._recorder.refused(refusal)
+
+    def asked(self, call: Call, request: HttpRequest) -> None:
+        self._log.wire(call.id, "caller asks", request.headers.items(), request.body)
+
+    def answered(self, call: Call, answer: Answer) -> None:
+        fields = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers
+        ]
+        body = answer.body if isinstance(answer.body, bytes) else b"(a stream)"
+        self._log.wire(call.id, f"caller is answered {answer.status}", fields, body)
+
+    def failed(self, request: HttpRequest, request_id: str, error: Exception) -> None:
+        self._log.defect("the gateway failed on a request", error, id=request_id, path=request.path)
+
+
+def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:
+    """The surface of a configuration, and the providers behind it. Does no I/O.
+
+    Raises:
+        ConfigError: The configuration says what cannot be built.
+    """
+    config = loaded.config
+    now = time.monotonic
+    clocks = Clocks(now, time.time, partial(_slots, now=now))
+    builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now))
+    built = builder.add_all(config)
+    recorder = Recorder(
+        telemetry.metrics, [telemetry.log.write], prices=built.price, now=now, unix_time=time.time
+    )
+    registry = Registry(
+        built.offers,
+        [_alias(model, config) for model in config.models],
+        _combiner(config, recorder, telemetry.metrics, now),
+        built_in={echo.NAME: echo.Echo(time.time)},
+        default=config.routing.default,
+        fallback=_fallbacks(config),
+    )
+    return (
+        Surface(
+            registry,
+            Keyring({_digest(key): _caller(key) for key in config.keys}),
+            Streaming(
+                config.streaming.mode,
+                config.streaming.buffer_size,
+                config.streaming.chunk_timeout_ms / 1000,
+            ),
+            Journal(recorder, telemetry.log),
+            _rows(registry, built, int(time.time())),
+            debug=telemetry.log.is_enabled("debug"),
+        ),
+        built,
+    )
+
+
+def new_ids() -> Callable[[], str]:
+    """A maker of request ids: unique in this process, and unlikely to meet another's."""
+    process = os.urandom(5).hex()
+    numbers = itertools.count(1)
+    return lambda: f"{process}{next(numbers):08x}"
+
+
+def _target_layers(
+    target: Target, provider: Provider, slots: Slots | None, *, now: Callable[[], float]
+) -> Target:
+    """Round each target: `timeout, concurrency, peek` (ADR 11)."""
+    layers: list[Layer] = []
+    if provider.timeout_s:
+        layers.append(partial(Timeout, timeout_s=provider.timeout_s, now=now))
+    if slots is not None:
+        layers.append(partial(Concurrency, slots=slots))
+    return compose(target, *layers, partial(Peek, now=now))
+
+
+def _combiner(
+    config: Config, recorder: Recorder, metrics: Metrics, now: Callable[[], float]
+) -> Callable[[str, Sequence[Target]], Target]:
+    """Round each whole call: `record, retry` (ADR 11)."""
+    budget = RetryBudget(now=now())
+    policy = RetryPolicy(max_attempts=config.server.max_retry_attempts)
+    pacing = Pacing(now, random.random, asyncio.sleep)
+    retry = partial(Retry, policy=policy, budget=budget, meter=metrics, pacing=pacing)
+    retries: list[Layer] = [retry] if config.server.enable_retries else []
+
+    def combine(name: str, targets: Sequence[Target]) -> Target:
+        if len(targets) == 1:
+            return compose(targets[0], partial(Record, recorder=recorder), *retries)
+        members = [Record(target, recorder=recorder) for target in targets]
+        composite = partial(Record, recorder=recorder, composite=True)
+        return compose(Fallback(name, members), composite, *retries)
+
+    return combine
+
+
+def _slots(name: str, limit: int, *, now: Callable[[], float]) -> Slots:
+    def later(delay_s: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, callback)
+
+    return Slots(name, limit, max_wait_s=MAX_QUEUE_S, now=now, later=later)
+
+
+def _fallbacks(config: Config) -> int:
+    """How many further providers of a model may be tried."""
+    fallback = config.routing.fallback
+    return fallback.max_retries if fallback.enabled else 0
+
+
+def _alias(model: Model, config: Config) -> Alias:
+    behind = model.fallback if config.routing.fallback.enabled else ()
+    return Alias(model.name, (*model.target_names, *behind))
+
+
+def _digest(key: Key) -> bytes:
+    if key.sha256:
+        return bytes.fromhex(key.sha256)
+    return sha256(key.secret.encode()).digest()
+
+
+def _caller(key: Key) -> Caller:
+    return Caller(key.name, key.models, key.tags)
+
+
+def _rows(registry: Registry, built: Built, loaded_at_s: int) -> Callable[[Caller], list[ModelRow]]:
+    def rows(caller: Caller) -> list[ModelRow]:
+        return [
+            _row(name, targets, built, loaded_at_s) for name, targets in registry.models(caller)
+        ]
+
+    return rows
+
+
+def _row(name: str, targets: Sequence[str], built: Built, created_at_s: int) -> ModelRow:
+    profile = built.profile(targets[0]) if targets else None
+    return ModelRow(
+        name,
+        tuple(targets),
+        created_at_s,
+        profile.context_tokens if profile is not None else 0,
+        profile.max_output_tokens if profile is not None else 0,
+    )

@@ -1,0 +1,343 @@
+"""Providers of the configuration as offers to the registry: schema to objects."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from modelmux.config import vertex as vertex_names
+from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
+from modelmux.errors import ConfigError
+from modelmux.ir.profile import Profile
+from modelmux.layer.concurrency import Slots
+from modelmux.provider import vertex
+from modelmux.provider.auth.base import Credential
+from modelmux.provider.auth.gcp import ApplicationDefault, GoogleCredential, KeyFile, KeyJson
+from modelmux.provider.auth.static import NoCredential, StaticCredential
+from modelmux.provider.body import BodyEdits
+from modelmux.provider.catalog import Catalogue, ModelRow, Models, ProviderRow
+from modelmux.provider.endpoint import Endpoint
+from modelmux.provider.forward import Forward
+from modelmux.provider.keys import KeyRing
+from modelmux.provider.model import Credentials, Host, ModelTarget
+from modelmux.provider.offer import Offering, is_glob
+from modelmux.provider.price import Price
+from modelmux.target.base import Target
+from modelmux.transport.base import HttpClient, Timeouts
+from modelmux.transport.http import Counters, OriginClient
+from modelmux.transport.origin import Origin
+from modelmux.transport.tls import Tls
+from modelmux.wire.registry import BY_NAME
+
+Wrap = Callable[[Target, Provider, Slots | None], Target]
+"""Puts the layers of a single target round it."""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What time it is, and how to wait; parameters, so that tests need not."""
+
+    now: Callable[[], float]
+    """Monotonic, the event loop's."""
+    unix_time: Callable[[], float]
+    slots: Callable[[str, int], Slots]
+    """Places for that many calls at once."""
+
+
+@dataclass
+class Built:
+    """Everything that the providers of a configuration are made of."""
+
+    offers: list[Offering] = field(default_factory=list[Offering])
+    hosts: list[Host] = field(default_factory=list[Host])
+    rings: list[KeyRing] = field(default_factory=list[KeyRing])
+    clients: dict[tuple[Origin, Tls], OriginClient] = field(
+        default_factory=dict[tuple[Origin, Tls], OriginClient]
+    )
+    prices: dict[str, Callable[[str], Price | None]] = field(
+        default_factory=dict[str, Callable[[str], Price | None]]
+    )
+    """Prices of a provider's models, by its name."""
+    profiles: dict[str, Callable[[str], Profile]] = field(
+        default_factory=dict[str, Callable[[str], Profile]]
+    )
+
+    def price(self, target: str) -> Price | None:
+        """What a target costs, by its full name; `None`: not known."""
+        provider, _, model = target.partition("/")
+        prices = self.prices.get(provider)
+        return prices(model) if prices is not None else None
+
+    def profile(self, target: str) -> Profile | None:
+        """What a target can do, by its full name."""
+        provider, _, model = target.partition("/")
+        profiles = self.profiles.get(provider)
+        return profiles(model) if profiles is not None else None
+
+    def connections(self) -> list[tuple[str, Counters]]:
+        """How the connections of each place stand, by its provider's name."""
+        by_client = {
+            id(client): (host.name, client.counters)
+            for host in self.hosts
+            for client in self.clients.values()
+            if client is host.client
+        }
+        return list(by_client.values())
+
+    async def aclose(self) -> None:
+        """Close every connection and credential."""
+        for ring in self.rings:
+            await ring.aclose()
+        for client in self.clients.values():
+            await client.aclose()
+
+
+class Builder:
+    """Makes the offers of one configuration."""
+
+    def __init__(self, catalogue: Catalogue, clocks: Clocks, wrap: Wrap) -> None:
+        self._catalogue = catalogue
+        self._clocks = clocks
+        self._wrap = wrap
+        self.built = Built()
+
+    def add_all(self, config: Config) -> Built:
+        """Offer what the configuration names. Raises `ConfigError`."""
+        for provider in config.providers:
+            try:
+                self._add(provider)
+            except ConfigError as exc:
+                raise ConfigError(
+                    f"providers.{provider.name}: {exc.message}", hint=exc.hint
+                ) from exc
+        if vertex_names.is_used(config.vertex):
+            self._add_vertex(config)
+        return self.built
+
+    def _add(self, provider: Provider) -> None:
+        row = self._catalogue.provider(provider.type)
+        if row.type == vertex_names.NAME:
+            self._add_google(provider, row)
+            return
+        said = [_row(model) for model in provider.models]
+        models = self._catalogue.models(provider.type, said)
+        endpoint = Endpoint(row, base_url=provider.base_url, extra_headers=provider.headers)
+        ring = self._ring(provider.name, [*_credentials(provider, row)])
+        slots = self._slots(provider)
+        host = self._host(provider, row, endpoint, ring)
+
+        def make(model: str) -> Target:
+            target = ModelTarget(host, model, models.upstream(model), models.profile(model))
+            return self._wrap(target, provider, slots)
+
+        self._offer(provider, models, make, [row.name for row in said])
+
+    def _offer(
+        self,
+        provider: Provider,
+        models: Models,
+        make: Callable[[str], Target],
+        said: Sequence[str],
+    ) -> None:
+        listed = said or [row.name for row in models.rows if not is_glob(row.name)]
+        offer = Offering(
+            provider.name,
+            provider.priority,
+            # A server of unknown models takes whatever it is asked for.
+            listed or ["*"],
+            make,
+            takes_any=not said,
+        )
+        self.built.offers.append(offer)
+        self.built.prices[provider.name] = models.price
+        self.built.profiles[provider.name] = models.profile
+
+    def _add_vertex(self, config: Config) -> None:
+        """The shorthand: one provider, whose models may each be somewhere else."""
+        auth = config.auth
+        provider = Provider(
+            name=vertex_names.NAME,
+            type=vertex_names.NAME,
+            service_account_file=auth.service_account_file,
+            service_account_json=auth.service_account_json,
+        )
+        parent = _settings(config.vertex)
+        places: dict[str, vertex.Place] = {}
+        for (_, *path), name in vertex_names.names(config.vertex):
+            entry = config.vertex.models[path[1]] if path and isinstance(path[1], int) else None
+            own = _settings(entry) if entry is not None else parent
+            places[name] = vertex.place(own, parent if entry is not None else vertex.NOTHING)
+        self._add_places(provider, places)
+
+    def _add_google(self, provider: Provider, row: ProviderRow) -> None:
+        """A provider of type `vertex`: every model is at the same place."""
+        parent = vertex.Settings(
+            project=provider.project,
+            region=provider.region,
+            location=provider.location,
+            publisher=provider.publisher,
+        )
+        said = [_row(model) for model in provider.models]
+        models = self._catalogue.models(provider.type, said)
+        names = [row.name for row in said or models.rows]
+        places = {
+            name: vertex.place(replace(parent, model=models.upstream(name)))
+            for name in names
+            if not is_glob(name)
+        }
+        others = vertex.place(replace(parent, model="any"))
+        globs = [name for name in names if is_glob(name)]
+        self._add_places(provider, places, globs=globs, others=others, takes_any=not said)
+
+    def _add_places(
+        self,
+        provider: Provider,
+        places: Mapping[str, vertex.Place],
+        *,
+        globs: Sequence[str] = (),
+        others: vertex.Place | None = None,
+        takes_any: bool = False,
+    ) -> None:
+        """Offer models by name, each at its place, and those without a name of their own."""
+        row = self._catalogue.provider(vertex_names.NAME)
+        models = self._catalogue.models(vertex_names.NAME)
+        ring = self._ring(provider.name, [GoogleCredential(provider.name, _source(provider))])
+        slots = self._slots(provider)
+        hosts: dict[str, Host] = {}
+
+        def host(place: vertex.Place) -> Host:
+            key = f"{place.base_url} {sorted(place.parts.items())}"
+            if key not in hosts:
+                endpoint = vertex.endpoint(row, place, extra_headers=provider.headers)
+                hosts[key] = self._host(provider, row, endpoint, ring)
+            return hosts[key]
+
+        def make(model: str) -> Target:
+            place = places.get(model) or others
+            if place is None:
+                raise LookupError(model)  # the offer takes no other names
+            if place is others:
+                place = replace(others, model=vertex.model_id(model))
+            target = ModelTarget(host(place), model, place.model, models.profile(place.model))
+            return self._wrap(target, provider, slots)
+
+        def upstream(model: str) -> str:
+            return places[model].model if model in places else vertex.model_id(model)
+
+        self.built.offers.append(
+            Offering(
+                provider.name,
+                provider.priority,
+                [*places, *globs],
+                make,
+                takes_any=takes_any,
+                ignores_case=True,
+            )
+        )
+        self.built.prices[provider.name] = lambda model: models.price(upstream(model))
+        self.built.profiles[provider.name] = lambda model: models.profile(upstream(model))
+
+    def _host(
+        self, provider: Provider, row: ProviderRow, endpoint: Endpoint, ring: KeyRing
+    ) -> Host:
+        host = Host(
+            name=provider.name,
+            wires=tuple(BY_NAME[wire.wire] for wire in row.wires),
+            endpoint=endpoint,
+            client=self._client(provider, endpoint.origin),
+            ring=ring,
+            forward=Forward(row),
+            edits=BodyEdits(row),
+            timeouts=Timeouts(
+                provider.connect_timeout_s,
+                provider.first_byte_timeout_s,
+                provider.idle_timeout_s,
+            ),
+            now=self._clocks.now,
+            unix_time=self._clocks.unix_time,
+            passthrough=_passthrough(row) if provider.auth == "passthrough" else None,
+        )
+        self.built.hosts.append(host)
+        return host
+
+    def _client(self, provider: Provider, origin: Origin) -> HttpClient:
+        """One pool of connections for each origin and way of trusting it."""
+        origin = replace(origin, path="")
+        trust = Tls(provider.ca_file, provider.verify)
+        client = self.built.clients.get((origin, trust))
+        if client is None:
+            client = self.built.clients[origin, trust] = OriginClient(origin, trust=trust)
+        return client
+
+    def _ring(self, name: str, credentials: Sequence[Credential]) -> KeyRing:
+        ring = KeyRing(name, credentials)
+        self.built.rings.append(ring)
+        return ring
+
+    def _slots(self, provider: Provider) -> Slots | None:
+        limit = provider.limits.concurrency
+        return self._clocks.slots(provider.name, limit) if limit else None
+
+
+def _row(model: str | ProviderModel) -> ModelRow:
+    """A model of the configuration as a row of the catalogue's kind."""
+    if isinstance(model, str):
+        return ModelRow(name=model)
+    row = ModelRow(name=model.name, upstream=model.upstream)
+    if model.price is not None:
+        said = model.price
+        price = Price(
+            input=said.input,
+            output=said.output,
+            cache_read=said.cache_read,
+            cache_write=said.cache_write,
+            cache_write_1h=said.cache_write_1h,
+        )
+        row = replace(row, price=price)
+    if model.context:
+        row = replace(row, context_tokens=model.context)
+    if model.max_output:
+        row = replace(row, max_output_tokens=model.max_output)
+    return row
+
+
+def _credentials(provider: Provider, row: ProviderRow) -> Iterable[Credential]:
+    if provider.keys and row.auth != "none":
+        return [StaticCredential(row.auth, key) for key in provider.keys]
+    if row.needs_key and provider.auth == "api_key":
+        raise ConfigError("expected an api_key, got none", hint="set api_key, or api_keys")
+    return [NoCredential()]
+
+
+def _passthrough(row: ProviderRow) -> Credentials:
+    """Takes the caller's key from the field where its provider looks for it."""
+    name = "x-api-key" if row.auth == "x-api-key" else "authorization"
+    other = "authorization" if name == "x-api-key" else "x-api-key"
+
+    def taken(headers: Mapping[str, str]) -> bytes:
+        for field_name in (name, other):
+            value = headers.get(field_name)
+            if value is not None and value.isascii() and value.isprintable():
+                return f"{field_name}: {value}\r\n".encode("ascii")
+        return b""
+
+    return taken
+
+
+def _settings(said: Vertex | VertexModel) -> vertex.Settings:
+    return vertex.Settings(
+        project=said.project,
+        region=said.region,
+        location=said.location,
+        publisher=said.publisher,
+        model=said.model,
+        url=said.url,
+    )
+
+
+def _source(provider: Provider) -> KeyFile | KeyJson | ApplicationDefault:
+    if provider.service_account_json:
+        return KeyJson(provider.service_account_json)
+    if provider.service_account_file:
+        return KeyFile(provider.service_account_file)
+    return ApplicationDefault()

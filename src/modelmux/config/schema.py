@@ -1,0 +1,387 @@
+"""What a configuration can say: one struct for each table, and nothing else.
+
+A field's annotation carries what the loader needs to know beside its type, in `Meta.extra`:
+
+- `secret`: never shown, and `file:PATH` reads it from a file;
+- `path`: a file name: `~` is the home folder, and it is relative to the file that says it;
+- `by_name`: an array of tables whose entries are merged across layers by their `name`;
+- `alias`: another name of the key;
+- `aliases`: other words for a value;
+- `later`: words that are reserved and not available in this version.
+
+The literal under a field describes it to users too: `modelmux config schema` carries it. All
+structs are frozen and may be shared.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import fields
+from typing_extensions import override
+
+from modelmux.config.marks import is_secret, presentable
+from modelmux.ingress.address import Address, TcpAddress, parse_address
+
+Secret = Annotated[str, Meta(extra={"secret": True})]
+File = Annotated[str, Meta(extra={"path": True})]
+Name = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[float, Meta(ge=0, le=604_800)]
+Limit = Annotated[int, Meta(ge=0)]
+Texts = Mapping[str, str]
+
+LogLevel = Annotated[
+    Literal["trace", "debug", "info", "warn", "error"],
+    Meta(extra={"aliases": {"warning": "warn"}}),
+]
+_STREAMING_WORDS = {
+    "false": "never",
+    "no": "never",
+    "non-streaming": "never",
+    "normal": "standard",
+    "buffer": "buffered",
+    "true": "always",
+    "yes": "always",
+}
+StreamingMode = Annotated[
+    Literal["auto", "never", "standard", "buffered", "always"],
+    Meta(extra={"aliases": _STREAMING_WORDS}),
+]
+_LATER_STRATEGIES = (
+    "round_robin",
+    "weighted",
+    "least_connections",
+    "latency",
+    "cost",
+    "cost_optimized",
+    "availability",
+    "geographic",
+    "model_specific",
+    "custom",
+)
+Strategy = Annotated[Literal["priority"], Meta(extra={"later": _LATER_STRATEGIES})]
+
+DEFAULT_PORT = 3000
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration. Its `repr` hides secrets."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Keys that stand for one another: a layer that says one takes back the others."""
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Keys that are reserved and not available in this version."""
+
+    @override
+    def __repr__(self) -> str:
+        said = (
+            f"{info.name}={presentable(getattr(self, info.name), secret=is_secret(info.type))!r}"
+            for info in fields(self)
+        )
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+class Server(Table, frozen=True):
+    """The process: where it listens, how it logs, what it allows."""
+
+    EXCLUSIVE = (("listen", "port"),)
+
+    listen: tuple[str, ...] = ()
+    """Where to listen: HOST:PORT, :PORT (all interfaces), unix:PATH, unix:@NAME (abstract),
+    vsock:CID:PORT, fd:N. Empty: `port` on 127.0.0.1."""
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """Shorthand for a listener on 127.0.0.1; without `listen` it is 3000."""
+    log_level: LogLevel = "info"
+    """Least severe records that are logged."""
+    log_format: Literal["text", "json"] = "text"
+    """Log lines for people, or one JSON object a line."""
+    enable_retries: bool = True
+    """Whether a call that failed before its answer began is tried again."""
+    max_retry_attempts: Annotated[int, Meta(ge=1)] = 3
+    """Attempts in all, the first one included."""
+    max_body_bytes: Annotated[int, Meta(ge=1)] = 33_554_432
+    """Largest request body; a larger one is answered with 413."""
+    workers: Annotated[int, Meta(ge=1)] = 1
+    """Processes that serve; only 1 in this version."""
+    allow_anonymous: bool = False
+    """Open listeners that others can reach to everybody, without any key."""
+    drain_timeout_s: Seconds = 30.0
+    """When stopping: how long calls under way may go on, in seconds."""
+    debug: bool = False
+    """Tracebacks in the log, and expensive checks of every stream."""
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where to listen, parsed, each address once.
+
+        Raises:
+            ConfigError: A `listen` entry is no address.
+        """
+        found: list[Address] = []
+        if self.port is not None or not self.listen:
+            found.append(TcpAddress("127.0.0.1", self.port or DEFAULT_PORT))
+        found.extend(parse_address(text) for text in self.listen)
+        return tuple(dict.fromkeys(found))
+
+
+class Price(Table, frozen=True):
+    """US dollars per million tokens. A part that is not said is not known."""
+
+    input: Decimal | None = None
+    """Prompt tokens."""
+    output: Decimal | None = None
+    """Tokens of the answer, reasoning included."""
+    cache_read: Decimal | None = None
+    """Prompt tokens read from the provider's cache."""
+    cache_write: Decimal | None = None
+    """Prompt tokens written to the provider's cache."""
+    cache_write_1h: Decimal | None = None
+    """Prompt tokens written to a cache that lives for an hour."""
+
+
+class ProviderModel(Table, frozen=True):
+    """A model that a provider offers, with what is to be known about it."""
+
+    name: Name
+    """What callers ask for; a glob (`gpt-5.4-*`) speaks for every model it matches."""
+    upstream: str = ""
+    """What the provider calls it; empty: the same."""
+    price: Price | None = None
+    """What it costs; without it, what the catalogue says."""
+    context: Limit = 0
+    """Longest prompt and answer together, in tokens; 0: what the catalogue says."""
+    max_output: Limit = 0
+    """Longest answer, in tokens; 0: what the catalogue says."""
+
+
+class Limits(Table, frozen=True):
+    """What we allow ourselves at a provider; 0 is no limit."""
+
+    requests_per_minute: Limit = 0
+    """Calls begun in any minute. Not available in this version."""
+    tokens_per_minute: Limit = 0
+    """Tokens of prompts and answers in any minute. Not available in this version."""
+    concurrency: Limit = 0
+    """Calls under way at once."""
+
+
+class Provider(Table, frozen=True):
+    """Somebody who hosts models."""
+
+    EXCLUSIVE = (("api_key", "api_keys"), ("service_account_file", "service_account_json"))
+    LATER = frozenset(
+        {"access_key_id", "secret_access_key", "session_token", "role_arn", "api_version"}
+    )
+
+    name: Name
+    """First half of `provider/model`."""
+    type: Name
+    """A row of the provider catalogue, or `openai_compatible`."""
+    base_url: str = ""
+    """Where its API is, with or without the version segment; also unix:PATH. Empty: the
+    catalogue's."""
+    api_key: Secret = ""
+    """The key it gave us: `${VAR}` or `file:PATH` keep it out of this file."""
+    api_keys: tuple[Secret, ...] = ()
+    """Several keys, used in turn; one that is refused is benched by itself."""
+    auth: Literal["api_key", "passthrough"] = "api_key"
+    """Whose credentials go upstream: ours, or (`passthrough`) those the caller sent."""
+    models: tuple[str | ProviderModel, ...] = ()
+    """What it offers: names, globs, or tables. Empty: what the catalogue knows, and any model
+    asked for as `provider/model`."""
+    priority: int = 1
+    """When several providers offer a model: the lowest comes first."""
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+    """Share of the calls among equals, for strategies that balance."""
+    region: str = ""
+    """Where the provider is to run the model, for those that have regions."""
+    headers: Texts = field(default_factory=dict[str, str])
+    """Extra request headers."""
+    timeout_s: Seconds = 600.0
+    """Longest time for one attempt in all, in seconds; 0: no limit. So with those below."""
+    connect_timeout_s: Seconds = 5.0
+    """For a connection, TLS included."""
+    first_byte_timeout_s: Seconds = 120.0
+    """From the request's last byte to the first byte of the answer."""
+    idle_timeout_s: Seconds = 120.0
+    """Longest silence inside an answer."""
+    limits: Limits = Limits()
+    """How much we send it."""
+    http2: bool = False
+    """Not available in this version."""
+    proxy: str = ""
+    """Not available in this version."""
+    ca_file: File = ""
+    """Certificates to trust, in PEM, instead of the system's."""
+    verify: bool = True
+    """Whether its certificate is checked. Without, anyone on the way can read the key."""
+    project: str = ""
+    """Google Cloud project; `vertex` only. So with those below."""
+    location: str = ""
+    """Location in the resource's path; empty: `region`."""
+    publisher: str = ""
+    """Who made the models; empty: anthropic."""
+    service_account_file: File = ""
+    """Google credentials: a service account's JSON file."""
+    service_account_json: Secret = ""
+    """Google credentials: the JSON itself."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key there is, in the order written; empty strings left out."""
+        return tuple(key for key in (self.api_key, *self.api_keys) if key)
+
+
+class Key(Table, frozen=True):
+    """Somebody who may call."""
+
+    EXCLUSIVE = (("secret", "sha256"),)
+
+    name: Name
+    """How it is called in logs and reports."""
+    secret: Secret = ""
+    """What the caller sends; `${VAR}` or `file:PATH` keep it out of this file."""
+    sha256: Secret = ""
+    """SHA-256 of the secret in hexadecimal, instead of `secret`."""
+    models: tuple[Name, ...] = ()
+    """Names or globs of what it may ask for; empty: everything."""
+    tags: Texts = field(default_factory=dict[str, str])
+    """Labels for logs and reports."""
+
+
+class VertexModel(Table, frozen=True):
+    """A model on Vertex AI under a name of its own; what it does not say, `[vertex]` says."""
+
+    name: Name
+    """What callers ask for."""
+    model: Annotated[str, Meta(extra={"alias": "model_id"})] = ""
+    """Vertex's id of the model, such as `claude-sonnet-4-5@20250929`."""
+    project: Annotated[str, Meta(extra={"alias": "project_id"})] = ""
+    """Google Cloud project."""
+    region: str = ""
+    """Region that serves it (host of the URL); empty: `location`."""
+    location: str = ""
+    """Location in the resource's path; empty: `region`."""
+    publisher: str = ""
+    """Who made the model."""
+    url: str = ""
+    """The whole resource URL, instead of the fields above."""
+
+
+class Vertex(Table, frozen=True):
+    """Shorthand for a provider of type `vertex` named `vertex`."""
+
+    project: Annotated[str, Meta(extra={"alias": "project_id"})] = ""
+    """Google Cloud project."""
+    region: str = ""
+    """Region that serves the model (host of the URL), or `global`; empty: `location`."""
+    location: str = ""
+    """Location in the resource's path; empty: `region`."""
+    publisher: str = "anthropic"
+    """Who made the model."""
+    model: Annotated[str, Meta(extra={"alias": "model_id"})] = ""
+    """Vertex's id of the model, such as `claude-sonnet-4-5@20250929`."""
+    url: str = ""
+    """The whole resource URL, instead of the fields above."""
+    models: Annotated[tuple[VertexModel, ...], Meta(extra={"by_name": True})] = ()
+    """More models, each under a name of its own."""
+
+
+class Auth(Table, frozen=True):
+    """Google credentials for `[vertex]`; without them, application default credentials."""
+
+    EXCLUSIVE = (("service_account_file", "service_account_json"),)
+
+    service_account_file: File = ""
+    """A service account's JSON file."""
+    service_account_json: Secret = ""
+    """The JSON itself."""
+
+
+class Streaming(Table, frozen=True):
+    """How streamed answers reach the caller."""
+
+    mode: StreamingMode = "auto"
+    """auto: as the caller asked. never: answers come whole. standard: chunk by chunk. buffered:
+    chunks are gathered. always: streamed even if not asked for."""
+    buffer_size: Annotated[int, Meta(ge=1)] = 65_536
+    """`buffered`: most bytes held before they are sent."""
+    chunk_timeout_ms: Annotated[int, Meta(ge=1)] = 5_000
+    """`buffered`: longest wait before what is held is sent, in milliseconds."""
+
+
+class WeightedTarget(Table, frozen=True):
+    """A target with its share of the calls."""
+
+    target: Name
+    """`provider/model`, or the name of a model."""
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+    """Share of the calls, for strategies that balance."""
+
+
+class Model(Table, frozen=True):
+    """A name callers may ask for, and who answers."""
+
+    name: Name
+    """What callers ask for."""
+    strategy: Strategy = "priority"
+    """How one of `targets` is chosen. priority: in the order written."""
+    targets: tuple[str | WeightedTarget, ...] = ()
+    """Who answers: `provider/model`, or the name of a model."""
+    fallback: tuple[Name, ...] = ()
+    """Who answers, in this order, when no target did."""
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The targets in the order written, without their weights and without `fallback`."""
+        return tuple(
+            each.target if isinstance(each, WeightedTarget) else each for each in self.targets
+        )
+
+
+class RoutingFallback(Table, frozen=True):
+    """What happens when the target chosen fails before its answer began."""
+
+    enabled: bool = True
+    """Whether the next one is tried."""
+    max_retries: Limit = 3
+    """How many more are tried."""
+    backoff: Literal["exponential"] = "exponential"
+    """How waits between tries grow."""
+
+
+class Routing(Table, frozen=True):
+    """Which provider answers for a model that `[[models]]` does not name."""
+
+    LATER = frozenset({"rules"})
+
+    strategy: Strategy = "priority"
+    """How one of several providers that offer the model is chosen. priority: the lowest."""
+    default: str = ""
+    """Target for a model nobody offers; empty: the caller gets 404 with the nearest names."""
+    fallback: RoutingFallback = RoutingFallback()
+    """When the one chosen fails."""
+
+
+class Config(Table, frozen=True):
+    """Everything a configuration can say."""
+
+    LATER = frozenset({"listeners", "cache", "mcp", "database"})
+
+    server: Server = Server()
+    """The process: where it listens, how it logs, what it allows."""
+    providers: Annotated[tuple[Provider, ...], Meta(extra={"by_name": True})] = ()
+    """Who hosts models."""
+    keys: Annotated[tuple[Key, ...], Meta(extra={"by_name": True})] = ()
+    """Who may call; without any, loopback and unix sockets are open to whoever reaches them."""
+    vertex: Vertex = Vertex()
+    """Shorthand for a provider of type `vertex`."""
+    auth: Auth = Auth()
+    """Google credentials for `[vertex]`."""
+    streaming: Streaming = Streaming()
+    """How streamed answers reach the caller."""
+    models: Annotated[tuple[Model, ...], Meta(extra={"by_name": True})] = ()
+    """Names callers may ask for."""
+    routing: Routing = Routing()
+    """Which provider answers for a model that `models` does not name."""

@@ -1,0 +1,35 @@
+"""Every secret that a configuration holds, for whoever has to keep them out of sight."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import fields
+
+from modelmux.config.marks import is_secret, names_credential
+
+
+def secrets(table: Struct) -> Iterator[str]:
+    """The values that the schema marks as secret, and those of headers named like credentials."""
+    for info in fields(table):
+        value: object = getattr(table, info.name)
+        if is_secret(info.type):
+            yield from _texts(value)
+        elif isinstance(value, Mapping):
+            named: Mapping[str, object] = value
+            yield from (str(text) for name, text in named.items() if names_credential(name))
+        elif isinstance(value, Struct):
+            yield from secrets(value)
+        elif isinstance(value, tuple):
+            items: tuple[object, ...] = value
+            for item in items:
+                if isinstance(item, Struct):
+                    yield from secrets(item)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, tuple):
+        items: tuple[object, ...] = value
+        for item in items:
+            yield from _texts(item)

@@ -1,0 +1,141 @@
+"""Serving a configuration until told to stop."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+from modelmux import __version__
+from modelmux.config.gateway import Gateway
+from modelmux.config.load import Loaded
+from modelmux.config.paths import directories, private_directory
+from modelmux.errors import ConfigError
+from modelmux.ingress import listen
+from modelmux.ingress.address import TcpAddress, UnixAddress
+from modelmux.ingress.control import Control
+from modelmux.ingress.listen import Listener
+from modelmux.ingress.server import Server, UvicornLog, serve
+from modelmux.telemetry.lines import Level
+
+if sys.platform != "win32":
+    import uvloop
+
+_CONTROL_DRAIN_S = 1.0
+
+_LEVELS: Mapping[str, Level] = {"warning": "warn", "error": "error", "critical": "error"}
+"""Levels of Python's logging in our words."""
+
+
+def run(loaded: Loaded) -> int:
+    """Serve in the foreground; the exit code.
+
+    Raises:
+        ConfigError: It cannot be built, or an address cannot be had. Nothing was served.
+    """
+    with ExitStack() as stack:
+        listeners = listen.open_all(loaded.config.server.addresses)
+        for listener in listeners:
+            stack.callback(listener.close)
+        _check_exposure(loaded, listeners)
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(_serve(loaded, listeners))
+    return 0
+
+
+async def _serve(loaded: Loaded, listeners: Sequence[Listener]) -> None:
+    gateway = Gateway(loaded)
+    log = gateway.telemetry.log
+    gateway.listening = [listener.name for listener in listeners]
+
+    def draining() -> None:
+        gateway.draining = True
+        log.event(
+            "info",
+            "stopping: calls under way may end",
+            in_flight=gateway.telemetry.metrics.in_flight,
+        )
+
+    server = Server(gateway.app(), loaded.config.server.drain_timeout_s, on_stop=draining)
+    control = Control(gateway.status, lambda now: server.stop(now=now), gateway.log_access())
+    control_server = Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
+    UvicornLog(lambda level, message: log.event(_LEVELS.get(level, "error"), message)).install()
+    async with gateway:
+        with ExitStack() as stack:
+            controls = _control_listeners(gateway)
+            for listener in controls:
+                stack.callback(listener.close)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(serve(control_server, [each.socket for each in controls]))
+                group.create_task(_announce(server, gateway, listeners))
+                await serve(server, [listener.socket for listener in listeners])
+                control_server.stop(now=True)
+        log.event("info", "stopped", pid=os.getpid())
+
+
+async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listener]) -> None:
+    """Say where it listens, and to who has not configured anything what to do with it."""
+    await server.wait_ready()
+    log = gateway.telemetry.log
+    log.event(
+        "info",
+        f"modelmux {__version__} listens on {', '.join(gateway.listening)}",
+        pid=os.getpid(),
+        models=len(gateway.models()),
+    )
+    log.flush()
+    config = gateway.loaded.config
+    if not gateway.loaded.is_configured and config.server.log_format == "text":
+        sys.stderr.write(_first_steps(listeners))
+        sys.stderr.flush()
+
+
+def _first_steps(listeners: Sequence[Listener]) -> str:
+    """A command that gets an answer from the built-in model."""
+    place = listeners[0]
+    if isinstance(place.address, TcpAddress):
+        where = f"http://{place.name}"
+    elif isinstance(place.address, UnixAddress):
+        where = f"--unix-socket {place.address.path} http://modelmux"
+    else:
+        return ""
+    return f"""
+Nothing is configured yet. The built-in model answers at once:
+
+  curl -s {where}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{{"model": "modelmux/echo", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+
+Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration with `modelmux config init`.
+
+"""
+
+
+def _check_exposure(loaded: Loaded, listeners: Sequence[Listener]) -> None:
+    """What only an open socket tells: a descriptor that was handed over may be reachable by all."""
+    config = loaded.config
+    if config.keys or config.server.allow_anonymous:
+        return
+    for listener in listeners:
+        if listener.is_exposed:
+            raise ConfigError(
+                f"{listener.name} can be reached from other machines, and no key is required",
+                hint="add [[keys]], or listen on 127.0.0.1, or set server.allow_anonymous = true",
+            )
+
+
+def _control_listeners(gateway: Gateway) -> list[Listener]:
+    """The control socket; none, with a warning, where there is no place for one."""
+    folders = directories()
+    path = folders.control_socket(os.getpid())
+    try:
+        private_directory(folders.runtime)
+        return listen.open_one(UnixAddress(str(path)))
+    except ConfigError as exc:
+        gateway.telemetry.log.event(
+            "warn", f"no control socket, so `modelmux status` and `stop` cannot work: {exc.message}"
+        )
+        return []
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop() if sys.platform == "win32" else uvloop.new_event_loop()

@@ -1,0 +1,1 @@
+"""Where callers come in: listeners, identity, the HTTP surface."""

@@ -1,0 +1,170 @@
+"""The adapter between ASGI and endpoints: bytes in, bytes out, and who is gone is noticed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from modelmux.errors import BodyTooLarge
+from modelmux.ingress.http import Answer, HttpRequest
+
+# ASGI's own types: https://asgi.readthedocs.io/en/latest/specs/main.html, read 2026-11-20.
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+GONE = "modelmux.gone"
+"""Key of a scope under which our server calls back when the client leaves. Other servers do not
+know it; there a task waits for the disconnect message instead."""
+
+LEFT = "left"
+"""What stands there once the client has left."""
+
+Handler = Callable[[HttpRequest], Awaitable[Answer]]
+Refuse = Callable[[HttpRequest, BodyTooLarge], Answer]
+
+
+class Adapter:
+    """An ASGI application round one handler, which must not raise `Exception`."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        refuse: Refuse,
+        max_body_bytes: int,
+        now: Callable[[], float],
+        lifespan: "Lifespan",
+    ) -> None:
+        """Wrap `handler`.
+
+        Args:
+            handler: Answers every request.
+            refuse: Answers one whose body is too large to be read.
+            max_body_bytes: Where that begins.
+            now: Monotonic clock.
+            lifespan: What is started before the first request and stopped after the last.
+        """
+        self._handler = handler
+        self._refuse = refuse
+        self._max_body_bytes = max_body_bytes
+        self._now = now
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan.serve(receive, send)
+        else:  # a WebSocket: no door of ours takes one; 403 is ASGI's only word for no
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fields = scope["headers"]
+        request = HttpRequest(
+            scope["method"], scope["path"], scope["query_string"], fields, b"", self._now()
+        )
+        client = scope.get("client")
+        if client:
+            request.peer = f"{client[0]}:{client[1]}"
+        try:
+            request.body = await self._body(receive)
+        except BodyTooLarge as exc:
+            answer = self._refuse(request, exc)
+            answer.headers.append((b"connection", b"close"))  # the rest of the body is not read
+            await _send(answer, send)
+            return
+        except ConnectionError:
+            return
+        task = asyncio.current_task()
+        if GONE not in scope or task is None:
+            await self._watched(request, receive, send)
+            return
+        if scope[GONE] == LEFT:
+            return
+        scope[GONE] = task.cancel
+        try:
+            await _send(await self._handler(request), send)
+        except asyncio.CancelledError:
+            if scope[GONE] != LEFT:  # not the client: the server is stopping
+                raise
+
+    async def _body(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        if not message.get("more_body", False) and len(body) <= self._max_body_bytes:
+            return body
+        pieces = [body]
+        size = len(body)
+        while message.get("more_body", False):
+            if size > self._max_body_bytes:
+                break
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+        if size > self._max_body_bytes:
+            raise BodyTooLarge(
+                f"expected a body of at most {self._max_body_bytes} bytes, got more; "
+                "the limit is `server.max_body_bytes`"
+            )
+        return b"".join(pieces)
+
+    async def _watched(self, request: HttpRequest, receive: Receive, send: Send) -> None:
+        """Answer `request` under a server that tells of a leaving client by a message only."""
+
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        async def answer() -> None:
+            await _send(await self._handler(request), send)
+
+        answering = asyncio.ensure_future(answer())
+        watching = asyncio.ensure_future(gone())
+        try:
+            await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answering.cancel()
+            watching.cancel()
+            await asyncio.wait((answering, watching))
+        if not answering.cancelled():
+            answering.result()
+
+
+class Lifespan:
+    """Starts and stops what an application needs, at its server's word."""
+
+    def __init__(
+        self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._start = start
+        self._stop = stop
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+    body = answer.body
+    if isinstance(body, bytes):
+        answer.headers.append((b"content-length", b"%d" % len(body)))
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+        return
+    try:
+        await send(start)
+        async for piece in body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        await answer.aclose()
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,95 @@
+"""The control socket: how the commands of the same user ask a running gateway to do things."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from modelmux.errors import InvalidRequest
+from modelmux.ingress.http import JSON, Answer, HttpRequest, text
+
+DEFAULT_LINES = 50
+MAX_LINES = 1000
+"""What is kept of the log in memory."""
+
+
+class ProviderStatus(Struct, frozen=True):
+    name: str
+    keys_usable: int
+    keys_total: int
+
+
+class Status(Struct, frozen=True):
+    """What `modelmux status` shows."""
+
+    pid: int
+    version: str
+    started_at: str
+    """RFC 3339, UTC."""
+    listen: Sequence[str]
+    config_sources: Sequence[str]
+    in_flight: int
+    requests_total: int
+    failures_total: int
+    draining: bool
+    providers: Sequence[ProviderStatus]
+
+
+class Log(Struct, frozen=True):
+    """The log's end, and what comes after it."""
+
+    recent: Callable[[int], Sequence[str]]
+    follow: Callable[[], AsyncIterator[str]]
+
+
+class Control:
+    """The endpoints below `/control`. Who may open the socket may do all of it."""
+
+    def __init__(
+        self, status: Callable[[], Status], stop: Callable[[bool], None], log: Log
+    ) -> None:
+        """Open them.
+
+        Args:
+            status: The gateway's state of this moment.
+            stop: Ends the gateway; at once if told so.
+            log: Its log.
+        """
+        self._status = status
+        self._stop = stop
+        self._log = log
+
+    async def status(self, _request: HttpRequest) -> Answer:
+        """`GET /control/status`."""
+        return Answer(200, [(b"content-type", JSON)], msgspec.json.encode(self._status()))
+
+    async def stop(self, request: HttpRequest) -> Answer:
+        """`POST /control/stop`, with `now=1` to drop answers under way."""
+        self._stop(_argument(request, "now") == "1")
+        return Answer(202, [(b"content-type", JSON)], b'{"stopping":true}')
+
+    async def logs(self, request: HttpRequest) -> Answer:
+        """`GET /control/logs`, with `lines=N`, and `follow=1` for what is still to come."""
+        lines = _argument(request, "lines") or str(DEFAULT_LINES)
+        if not lines.isdigit() or int(lines) > MAX_LINES:
+            raise InvalidRequest(
+                f"expected a number of at most {MAX_LINES}, got {lines!r}", param="lines"
+            )
+        recent = "".join(f"{line}\n" for line in self._log.recent(int(lines)))
+        if _argument(request, "follow") != "1":
+            return text(recent)
+        fields = [(b"content-type", b"text/plain; charset=utf-8")]
+        return Answer(200, fields, _followed(recent, self._log.follow()))
+
+
+async def _followed(recent: str, lines: AsyncIterator[str]) -> AsyncGenerator[bytes]:
+    if recent:
+        yield recent.encode()
+    async for line in lines:
+        yield f"{line}\n".encode()
+
+
+def _argument(request: HttpRequest, name: str) -> str:
+    values = parse_qs(request.query.decode("latin-1")).get(name, [""])
+    return values[0]

@@ -1,0 +1,211 @@
+"""The doors of the model APIs: one handler, parameterised by the wire its callers speak."""
+
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+
+from modelmux.errors import GatewayError, InvalidRequest, TargetError
+from modelmux.ingress.http import JSON, SSE, Answer, HttpRequest
+from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
+from modelmux.ingress.surface import Refusal, Surface
+from modelmux.ir import events as ev
+from modelmux.ir.request import Loss
+from modelmux.target.call import ANONYMOUS, Call, Operation
+from modelmux.target.failures import failure_of
+from modelmux.target.reply import Reply, encode
+from modelmux.wire.base import Wire
+
+MAX_REQUEST_ID_BYTES = 128
+"""A longer id of the caller's is not kept: it stands in every log line."""
+
+MAX_LOSSES_BYTES = 2048
+"""Most that the header of losses takes; proxies refuse headers of a few kilobytes."""
+
+_TRAVELLING = (
+    "anthropic-beta",
+    "authorization",
+    "idempotency-key",
+    "x-api-key",
+    "x-client-request-id",
+)
+"""Header fields of a caller's that a provider may ask for. Its row of the catalogue decides; for
+credentials, only `auth = "passthrough"` does."""
+
+Current = Callable[[], Surface]
+"""The surface in force; asked anew for each request, so that a reload takes effect."""
+
+
+class ModelDoor:
+    """Answers one operation of one wire."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        current: Current,
+        new_id: Callable[[], str],
+        now: Callable[[], float],
+        operation: Operation = "chat",
+    ) -> None:
+        """Open a door.
+
+        Args:
+            wire: What its callers speak.
+            current: The surface in force.
+            new_id: Makes request ids.
+            now: Monotonic clock.
+            operation: What is asked of a model here.
+        """
+        self.wire = wire
+        self._current = current
+        self._new_id = new_id
+        self._now = now
+        self._operation: Operation = operation
+
+    async def __call__(self, request: HttpRequest) -> Answer:
+        """Answer a request, or refuse it in the caller's dialect."""
+        surface = self._current()
+        id_ = request_id(request, self._new_id)
+        caller, model = ANONYMOUS, ""
+        try:
+            caller = surface.keyring.identify(request)
+            request.check()
+            envelope = self.wire.envelope(request.body)
+            model = envelope.model
+            call = Call(
+                self.wire,
+                request.body,
+                envelope,
+                operation=self._operation,
+                caller=caller,
+                id=id_,
+            )
+            _context(call, request)
+            target = surface.registry.resolve(model, caller)
+        except GatewayError as exc:
+            surface.journal.refused(
+                Refusal(id_, caller, self.wire, model, exc, request.started, len(request.body))
+            )
+            return refuse(exc, self.wire, id_)
+        if surface.debug:
+            surface.journal.asked(call, request)
+        try:
+            reply = await target.send(call)
+            answer = await self._answer(surface, call, reply, request.headers)
+        except GatewayError as exc:
+            answer = refuse(exc, self.wire, id_)
+        if surface.debug:
+            surface.journal.answered(call, answer)
+        return answer
+
+    async def _answer(
+        self, surface: Surface, call: Call, reply: Reply, headers: Mapping[str, str]
+    ) -> Answer:
+        take: Take = "json"
+        if call.envelope.stream:
+            take = surface.streaming.take(headers)
+        fields = self._fields(call, reply)
+        if call.envelope.stream and take != "as_asked":
+            fields.append((b"x-modelmux-streaming", f"{take}; {HOW_TO_STREAM}".encode()))
+        if take == "json":
+            fields.append((b"content-type", JSON))
+            return Answer(200, fields, await reply.body(self.wire, call.envelope))
+        fields += _STREAM_FIELDS
+        return Answer(200, fields, self._stream(surface, call, reply, take), reply.aclose)
+
+    def _stream(
+        self, surface: Surface, call: Call, reply: Reply, take: Take
+    ) -> AsyncGenerator[bytes]:
+        batches: AsyncGenerator[list[ev.Event]]
+        match take:
+            case "buffered":
+                batches = surface.streaming.buffered(reply.batches())
+            case "at_once":
+                batches = at_once(reply.batches())
+            case _:
+                return reply.stream(self.wire, call.envelope)
+        return encode(batches, self.wire, call.envelope)
+
+    def _fields(self, call: Call, reply: Reply) -> list[tuple[bytes, bytes]]:
+        meter = call.meter
+        overhead_s = self._now() - meter.started - meter.waited_s
+        fields = [
+            (b"x-request-id", call.id.encode()),
+            (b"x-modelmux-target", reply.target.encode()),
+            (b"x-modelmux-attempts", b"%d" % reply.attempts),
+            (b"x-modelmux-overhead-ms", b"%.2f" % (overhead_s * 1000)),
+        ]
+        if reply.headers:
+            fields += reply.headers.items()
+        if reply.losses:
+            fields.append((b"x-modelmux-losses", _losses(reply.losses)))
+        return fields
+
+
+_STREAM_FIELDS = (
+    (b"content-type", SSE),
+    (b"cache-control", b"no-cache"),
+    # nginx in front of us would hold the stream back without it.
+    # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering, read 2026-11-20.
+    (b"x-accel-buffering", b"no"),
+)
+
+
+def request_id(request: HttpRequest, new_id: Callable[[], str]) -> str:
+    """The caller's own id for the request if it has a usable one, else a new one."""
+    id_ = request.headers.get("x-request-id", "")
+    if id_ and len(id_) <= MAX_REQUEST_ID_BYTES and id_.isascii() and id_.isprintable():
+        return id_
+    return new_id()
+
+
+def refuse(exc: GatewayError, wire: Wire, id_: str) -> Answer:
+    """An error as the wire's own error answer."""
+    failure = failure_of(exc)
+    fields = [(b"content-type", JSON), (b"x-request-id", id_.encode())]
+    if failure.retry_after_s is not None:
+        fields.append((b"retry-after", b"%d" % math.ceil(failure.retry_after_s)))
+    if isinstance(exc, TargetError):
+        if exc.target:
+            fields.append((b"x-modelmux-target", exc.target.encode()))
+        fields.append((b"x-modelmux-attempts", b"%d" % exc.attempts))
+    return Answer(wire.error_status(failure), fields, wire.encode_error(failure))
+
+
+def _context(call: Call, request: HttpRequest) -> None:
+    """What the headers say of the call. Raises `InvalidRequest`."""
+    headers = request.headers
+    call.meter.started = request.started
+    call.headers = {name: headers[name] for name in _TRAVELLING if name in headers}
+    if tags := headers.get("x-modelmux-tags"):
+        call.tags = _tags(tags)
+    if timeout := headers.get("x-modelmux-timeout"):
+        call.deadline = request.started + _seconds(timeout)
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise InvalidRequest(
+            f"expected a number of seconds above 0, got {value!r}", param="x-modelmux-timeout"
+        )
+    return seconds
+
+
+def _tags(value: str) -> dict[str, str]:
+    """`a,b` or `k=v,l=w` as labels; a bare word is a label without a value."""
+    pairs = [item.strip().partition("=") for item in value.split(",") if item.strip()]
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+def _losses(losses: Sequence[Loss]) -> bytes:
+    """Losses as one header value, cut with a word on how many are left out."""
+    out = ""
+    for index, loss in enumerate(losses):
+        item = f"{loss.path}: {loss.reason}".encode("ascii", "replace").decode()
+        item = "".join(char if char.isprintable() else "?" for char in item)
+        if len(out) + len(item) > MAX_LOSSES_BYTES:
+            return f"{out}; and {len(losses) - index} more".encode()
+        out = f"{out}; {item}" if out else item
+    return out.encode()

@@ -1,0 +1,202 @@
+"""Opening the sockets on which a gateway listens."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import assert_never
+
+from modelmux.errors import ConfigError
+from modelmux.ingress.address import (
+    Address,
+    FdAddress,
+    TcpAddress,
+    UnixAddress,
+    VsockAddress,
+)
+
+SOCKET_MODE = 0o600
+"""Who can open the file can spend the keys behind it: its owner only, unless told otherwise."""
+
+_PROBE_TIMEOUT_S = 1.0
+
+
+class Listener:
+    """One open socket, and what must be undone when it closes."""
+
+    def __init__(self, address: Address, sock: socket.socket) -> None:
+        """Take over `sock`, which listens on `address`."""
+        self.address = address
+        self.socket = sock
+        self._file: tuple[str, int] | None = None
+        if isinstance(address, UnixAddress) and not address.abstract:
+            self._file = (address.path, os.stat(address.path).st_ino)  # noqa: PTH116
+
+    @property
+    def name(self) -> str:
+        """The address as it was written, with the port the kernel chose if it was to."""
+        if isinstance(self.address, TcpAddress) and self.address.port == 0:
+            return str(TcpAddress(self.address.host, self.socket.getsockname()[1]))
+        return str(self.address)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Others than this machine's users can reach it."""
+        if self.socket.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+        host = str(self.socket.getsockname()[0]).partition("%")[0]
+        return not ip_address(host).is_loopback
+
+    def close(self) -> None:
+        """Stop listening, and remove the socket's file if it is still ours."""
+        self.socket.close()
+        if self._file is not None:
+            path, inode = self._file
+            try:
+                if os.stat(path).st_ino == inode:  # noqa: PTH116
+                    Path(path).unlink()
+            except FileNotFoundError:
+                pass  # somebody has tidied up already
+
+
+def open_all(addresses: Sequence[Address]) -> list[Listener]:
+    """A listener for each address; those that are open are closed again if one fails.
+
+    Raises:
+        ConfigError: An address cannot be had; the message says why and what to do.
+    """
+    listeners: list[Listener] = []
+    try:
+        for address in addresses:
+            listeners += open_one(address)
+    except ConfigError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def open_one(address: Address) -> list[Listener]:
+    """The listeners for one address: a name may stand for several. Raises `ConfigError`."""
+    try:
+        match address:
+            case TcpAddress():
+                return [Listener(address, sock) for sock in _tcp(address)]
+            case UnixAddress():
+                return [Listener(address, _unix(address))]
+            case VsockAddress():
+                return [Listener(address, _vsock(address))]
+            case FdAddress():
+                return [Listener(address, _inherited(address))]
+            case _:
+                assert_never(address)
+    except OSError as exc:
+        raise _failed(address, exc) from None
+
+
+def _tcp(address: TcpAddress) -> list[socket.socket]:
+    if not address.host:
+        return [
+            socket.create_server(
+                ("", address.port),
+                family=socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET,
+                dualstack_ipv6=socket.has_dualstack_ipv6(),
+            )
+        ]
+    found = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    for family, where in dict.fromkeys((family, where) for family, *_, where in found):
+        if family == socket.AF_INET6 and not socket.has_ipv6:
+            continue
+        sockets.append(socket.create_server(where[:2], family=family))
+    return sockets
+
+
+def _unix(address: UnixAddress) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if address.abstract:
+            sock.bind("\0" + address.path)
+        else:
+            _clear(address.path)
+            mask = os.umask(
+                0o777 & ~SOCKET_MODE
+            )  # so that it is never open wider, not even briefly
+            try:
+                sock.bind(address.path)
+            finally:
+                os.umask(mask)
+        sock.listen()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _clear(path: str) -> None:
+    """Remove the socket file of a gateway that is gone. Raises `ConfigError` for any other file."""
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise ConfigError(
+            f"unix:{path}: expected a free path or an old socket, found another file",
+            hint="choose another path, or remove the file if it is not needed",
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+            return
+        except (TimeoutError, BlockingIOError):
+            pass  # somebody listens and is busy
+    raise ConfigError(
+        f"unix:{path}: another process listens there",
+        hint="stop it (`modelmux stop`), or choose another path",
+    )
+
+
+def _vsock(address: VsockAddress) -> socket.socket:
+    if not hasattr(socket, "AF_VSOCK"):
+        raise ConfigError(f"{address}: this system has no vsock", hint="listen on a unix socket")
+    sock = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+    try:
+        sock.bind((address.cid, address.port))
+        sock.listen()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _inherited(address: FdAddress) -> socket.socket:
+    sock = socket.socket(fileno=os.dup(address.fd))
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.close()
+        raise ConfigError(
+            f"{address}: expected a listening socket, got one that does not listen",
+            hint="the process that starts modelmux has to call listen() on it",
+        )
+    return sock
+
+
+def _failed(address: Address, exc: OSError) -> ConfigError:
+    hints = {
+        errno.EADDRINUSE: "stop what listens there (`modelmux stop`?), or choose another port",
+        errno.EACCES: "choose a port above 1023 or a folder you may write to",
+        errno.EADDRNOTAVAIL: "choose an address of this machine, such as 127.0.0.1",
+        errno.ENOENT: "make the folder first",
+        errno.EBADF: "the process that starts modelmux has to pass the descriptor on",
+    }
+    reason = exc.strerror or str(exc)
+    if exc.errno == errno.EADDRINUSE:
+        reason = "the address is in use"
+    return ConfigError(f"cannot listen on {address}: {reason}", hint=hints.get(exc.errno or 0, ""))

@@ -1,0 +1,109 @@
+"""`GET /v1/models`: what a caller may ask for, in the shape its API gives lists."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+import msgspec
+
+from modelmux.errors import GatewayError, InvalidRequest, UnknownModel
+from modelmux.ingress.endpoint import Current, refuse, request_id
+from modelmux.ingress.http import JSON, Answer, HttpRequest
+from modelmux.ingress.surface import ModelRow
+from modelmux.wire.base import Wire
+
+OWNER = "modelmux"
+
+DEFAULT_PAGE = 20
+MAX_PAGE = 1000
+"""Anthropic's: https://docs.anthropic.com/en/api/models-list, read 2026-11-20."""
+
+
+class ModelsDoor:
+    """The list of models, and one model, for two APIs at the same path."""
+
+    def __init__(
+        self, openai: Wire, anthropic: Wire, current: Current, new_id: Callable[[], str]
+    ) -> None:
+        """Open the door; a request with `anthropic-version` speaks `anthropic`."""
+        self._openai = openai
+        self._anthropic = anthropic
+        self._current = current
+        self._new_id = new_id
+
+    async def __call__(self, request: HttpRequest) -> Answer:
+        """Answer `GET /v1/models` or `GET /v1/models/{id}`."""
+        anthropic = "anthropic-version" in request.headers
+        wire = self._anthropic if anthropic else self._openai
+        id_ = request_id(request, self._new_id)
+        try:
+            surface = self._current()
+            rows = surface.rows(surface.keyring.identify(request))
+            wanted = request.parameters.get("id")
+            if wanted is not None:
+                row = _find(rows, wanted)
+                body: object = _anthropic(row) if anthropic else _openai(row)
+            elif anthropic:
+                body = _page(rows, request.query)
+            else:
+                body = {"object": "list", "data": [_openai(row) for row in rows]}
+        except GatewayError as exc:
+            return refuse(exc, wire, id_)
+        fields = [(b"content-type", JSON), (b"x-request-id", id_.encode())]
+        return Answer(200, fields, msgspec.json.encode(body))
+
+
+def _openai(row: ModelRow) -> dict[str, object]:
+    return {"id": row.id, "object": "model", "created": row.created_at_s, "owned_by": _owner(row)}
+
+
+def _anthropic(row: ModelRow) -> dict[str, object]:
+    created = datetime.fromtimestamp(row.created_at_s, UTC)
+    return {
+        "type": "model",
+        "id": row.id,
+        "display_name": row.id,
+        "created_at": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "max_input_tokens": row.context_tokens or None,
+        "max_tokens": row.max_output_tokens or None,
+    }
+
+
+def _owner(row: ModelRow) -> str:
+    """The provider that answers first; the gateway itself for a composition."""
+    return row.targets[0].partition("/")[0] if len(row.targets) == 1 else OWNER
+
+
+def _find(rows: Sequence[ModelRow], wanted: str) -> ModelRow:
+    for row in rows:
+        if row.id == wanted or wanted in row.targets:
+            return row
+    raise UnknownModel(f"no model {wanted!r} is offered to this key", param="model")
+
+
+def _page(rows: Sequence[ModelRow], query: bytes) -> dict[str, object]:
+    """Anthropic's paging: `limit`, `after_id`, `before_id`. Raises `InvalidRequest`."""
+    asked = parse_qs(query.decode("latin-1"))
+    limit = _limit(asked.get("limit", [str(DEFAULT_PAGE)])[0])
+    ids = [row.id for row in rows]
+    start, end = 0, len(rows)
+    if after := asked.get("after_id"):
+        start = ids.index(after[0]) + 1 if after[0] in ids else end
+    if before := asked.get("before_id"):
+        end = ids.index(before[0]) if before[0] in ids else start
+        start = max(start, end - limit)
+    page = rows[start : min(end, start + limit)]
+    return {
+        "data": [_anthropic(row) for row in page],
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+        "has_more": start > 0 if before else start + limit < len(rows),
+    }
+
+
+def _limit(value: str) -> int:
+    if not value.isdigit() or not 1 <= int(value) <= MAX_PAGE:
+        raise InvalidRequest(
+            f"expected a number from 1 to {MAX_PAGE}, got {value!r}", param="limit"
+        )
+    return int(value)

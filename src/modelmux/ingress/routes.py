@@ -1,0 +1,77 @@
+"""Paths to endpoints. Exact paths are one look-up; those with a parameter are few."""
+
+from collections.abc import Callable, Mapping
+
+from modelmux.errors import GatewayError, MethodNotAllowed, NotFound
+from modelmux.ingress.endpoint import refuse, request_id
+from modelmux.ingress.http import Answer, Endpoint, HttpRequest
+from modelmux.wire.base import Wire
+
+Methods = Mapping[str, Endpoint]
+
+
+class Routes:
+    """The table of one kind of listener. Its `__call__` never raises `Exception`."""
+
+    def __init__(
+        self,
+        exact: Mapping[str, Methods],
+        prefixes: Mapping[str, Methods],
+        dialect: Callable[[HttpRequest], Wire],
+        new_id: Callable[[], str],
+        failed: Callable[[HttpRequest, str, Exception], None],
+    ) -> None:
+        """Make a table.
+
+        Args:
+            exact: Endpoints by path and method.
+            prefixes: Endpoints by the beginning of a path; the rest is the parameter `id`.
+            dialect: The wire in which to refuse a request that reaches no endpoint.
+            new_id: Makes request ids.
+            failed: Told of a defect.
+        """
+        self._exact = exact
+        self._prefixes = prefixes
+        self._dialect = dialect
+        self._new_id = new_id
+        self._failed = failed
+
+    async def __call__(self, request: HttpRequest) -> Answer:
+        """The answer to any request."""
+        try:
+            return await self._find(request)(request)
+        except GatewayError as exc:
+            return self.refuse(request, exc)
+        # The outermost handler: a defect of ours is told to the caller as such, with the id under
+        # which it is in the log, and not as a broken connection.
+        except Exception as exc:  # noqa: BLE001
+            id_ = request_id(request, self._new_id)
+            self._failed(request, id_, exc)
+            error = GatewayError(f"the gateway failed on this request; its log has it under {id_}")
+            return refuse(error, self._dialect(request), id_)
+
+    def refuse(self, request: HttpRequest, exc: GatewayError) -> Answer:
+        """An error as an answer in the dialect of the request's path."""
+        answer = refuse(exc, self._dialect(request), request_id(request, self._new_id))
+        if isinstance(exc, MethodNotAllowed):
+            answer.headers.append((b"allow", ", ".join(self._methods(request)).encode()))
+        return answer
+
+    def _find(self, request: HttpRequest) -> Endpoint:
+        methods = self._methods(request)
+        endpoint = methods.get(request.method)
+        if endpoint is None:
+            raise MethodNotAllowed(
+                f"expected {' or '.join(methods)} for {request.path}, got {request.method}"
+            )
+        return endpoint
+
+    def _methods(self, request: HttpRequest) -> Methods:
+        path = request.path
+        if methods := self._exact.get(path):
+            return methods
+        for prefix, methods in self._prefixes.items():
+            if path.startswith(prefix) and len(path) > len(prefix):
+                request.parameters = {"id": path.removeprefix(prefix)}
+                return methods
+        raise NotFound(f"nothing is at {path}; the model APIs are below /v1")

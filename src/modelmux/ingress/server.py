@@ -1,0 +1,125 @@
+"""Serving an application on sockets of our own, and stopping without breaking an answer."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from typing_extensions import override
+
+from modelmux.ingress.asgi import Adapter
+from modelmux.ingress.protocol import Protocol
+
+KEEP_ALIVE_S = 75.0
+"""Idle time after which a connection is closed: nginx's, longer than what SDKs keep (5 s)."""
+
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn on given sockets, stopped by `stop` or by a signal.
+
+    The first word to stop closes the listeners and lets answers under way end, for at most
+    `drain_timeout_s`; the second ends them.
+    """
+
+    def __init__(
+        self,
+        app: Adapter,
+        drain_timeout_s: float,
+        *,
+        signals: bool = True,
+        on_stop: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a server of `app`; nothing listens yet.
+
+        Args:
+            app: The application.
+            drain_timeout_s: How long answers may go on once it is to stop.
+            signals: Take SIGTERM and SIGINT as the word to stop.
+            on_stop: Called at the first word.
+        """
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=Protocol,
+                ws="none",
+                lifespan="off",  # who serves on our sockets starts and stops the gateway itself
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,  # type: ignore[arg-type] # call_later takes floats
+                timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
+            )
+        )
+        self._signals = signals
+        self._on_stop = on_stop
+        self._ready = asyncio.Event()
+
+    async def wait_ready(self) -> None:
+        """Return once connections are accepted."""
+        await self._ready.wait()
+
+    def stop(self, *, now: bool = False) -> None:
+        """Stop; at once when it is said twice, or `now`."""
+        if self.should_exit or now:
+            self.force_exit = True
+            for task in tuple(self.server_state.tasks):
+                task.cancel()
+        if not self.should_exit:
+            self.should_exit = True
+            if self._on_stop is not None:
+                self._on_stop()
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets)
+        self._ready.set()
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals as the word to stop; raised again, they would look like a crash."""
+        loop = asyncio.get_running_loop()
+        caught = (signal.SIGTERM, signal.SIGINT) if self._signals else ()
+        for number in caught:
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+
+class UvicornLog(logging.Handler):
+    """Hands what uvicorn has to say to a function of ours."""
+
+    def __init__(self, event: Callable[[str, str], None]) -> None:
+        """Call `event` with level and message of warnings and errors."""
+        super().__init__(logging.WARNING)
+        self._event = event
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record on."""
+        message = record.getMessage().strip()
+        if record.exc_info and record.exc_info[1] is not None:
+            message = f"{message}: {record.exc_info[1]!r}"
+        self._event(record.levelname.lower(), message)
+
+    def install(self) -> None:
+        """Make this the only place where uvicorn's words go."""
+        logger = logging.getLogger("uvicorn.error")
+        logger.handlers = [self]
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+
+
+async def serve(server: Server, sockets: Sequence[socket.socket]) -> None:
+    """Serve on `sockets`, which are closed in the end."""
+    await server.serve(sockets=list(sockets))

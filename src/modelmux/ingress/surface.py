@@ -1,0 +1,78 @@
+"""What the doors stand in front of: everything of one configuration that answering needs."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from modelmux.errors import GatewayError
+from modelmux.ingress.auth import Keyring
+from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.streaming import Streaming
+from modelmux.target.call import Call, Caller
+from modelmux.target.registry import Registry
+from modelmux.wire.base import Wire
+
+
+class Refusal(Struct, frozen=True):
+    """A request that no target has seen."""
+
+    id: str
+    caller: Caller
+    wire: Wire
+    model: str
+    error: GatewayError
+    started: float
+    body_bytes: int
+
+
+class Journal(Protocol):
+    """Where what happens at the doors is written down."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """A call was refused at the door: it is a call all the same, and is recorded."""
+        ...
+
+    def asked(self, call: Call, request: HttpRequest) -> None:
+        """A call came in, in debug mode."""
+        ...
+
+    def answered(self, call: Call, answer: Answer) -> None:
+        """Its answer goes out, in debug mode."""
+        ...
+
+    def failed(self, request: HttpRequest, request_id: str, error: Exception) -> None:
+        """A defect of the gateway's own, with its traceback."""
+        ...
+
+
+class ModelRow(Struct, frozen=True):
+    """A model callers may ask for, as the lists of models show it."""
+
+    id: str
+    targets: tuple[str, ...]
+    created_at_s: int = 0
+    context_tokens: int = 0
+    max_output_tokens: int = 0
+
+
+class Surface:
+    """One configuration's answer to every door. Immutable; a reload makes a new one."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        keyring: Keyring,
+        streaming: Streaming,
+        journal: Journal,
+        rows: Callable[[Caller], Sequence[ModelRow]],
+        *,
+        debug: bool = False,
+    ) -> None:
+        """Put the parts together; `rows` lists the models that a caller may ask for."""
+        self.registry = registry
+        self.keyring = keyring
+        self.streaming = streaming
+        self.journal = journal
+        self.rows = rows
+        self.debug = debug

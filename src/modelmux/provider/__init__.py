@@ -1,0 +1,1 @@
+"""Providers of models: who they are, what they offer, and how they are called."""

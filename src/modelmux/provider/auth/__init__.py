@@ -1,0 +1,1 @@
+"""Credentials: what is shown to a provider, and how it is got."""

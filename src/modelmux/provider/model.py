@@ -1,0 +1,202 @@
+"""A provider's model as a target: encode, authorise, send, and say what came of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelmux.errors import TargetError, Unrepresentable
+from modelmux.ir.profile import Profile
+from modelmux.ir.request import Loss
+from modelmux.provider import estimate
+from modelmux.provider.body import BodyEdits
+from modelmux.provider.endpoint import Endpoint
+from modelmux.provider.errors import error_from
+from modelmux.provider.forward import Forward
+from modelmux.provider.keys import Key, KeyRing
+from modelmux.target.call import Call
+from modelmux.target.chunks import Chunks
+from modelmux.target.reply import Reply, Whole
+from modelmux.transport.base import HttpClient, HttpResponse, Timeouts
+from modelmux.wire.base import Wire
+
+MAX_RESPONSE_BYTES = 128 * 1024 * 1024
+"""Largest whole answer: a dozen generated images in Base64 come to about 50 MB."""
+
+MAX_ERROR_BYTES = 1024 * 1024
+"""Largest error answer that is read; no API's comes near it."""
+
+
+class Credentials(Protocol):
+    """Header fields of the caller's that go upstream in place of ours."""
+
+    def __call__(self, headers: Mapping[str, str]) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What all models at one place of a provider share. For one event loop."""
+
+    name: str
+    """The provider's."""
+    wires: tuple[Wire, ...]
+    """What it speaks, in the order of preference."""
+    endpoint: Endpoint
+    client: HttpClient
+    ring: KeyRing
+    forward: Forward
+    edits: BodyEdits
+    timeouts: Timeouts
+    now: Callable[[], float]
+    """Monotonic clock, the event loop's."""
+    unix_time: Callable[[], float]
+    passthrough: Credentials | None = None
+    """Takes the caller's own credentials, where those are to be used instead of ours."""
+
+
+class ModelTarget:
+    """One model of one provider."""
+
+    __slots__ = ("_host", "_profile", "_upstream", "name")
+
+    def __init__(self, host: Host, model: str, upstream: str, profile: Profile) -> None:
+        """Make the target.
+
+        Args:
+            host: Where the model is.
+            model: The name callers know it by.
+            upstream: The provider's name for it.
+            profile: What it can do and needs.
+        """
+        self.name = f"{host.name}/{model}"
+        self._host = host
+        self._upstream = upstream
+        self._profile = profile
+
+    async def send(self, call: Call) -> Reply:
+        """Ask the provider.
+
+        Raises:
+            Unrepresentable: Part of what the caller said cannot be said to this model.
+            InvalidRequest: The caller's body is not of its wire, or contradicts itself.
+            TargetError: The provider did not accept the call.
+        """
+        host = self._host
+        wire = self._wire(call)
+        if wire is None:
+            return estimate.counted(call.request, call.wire, self.name)
+        encoded = call.with_model(self._upstream).encode(wire, self._profile)
+        forwarded = host.forward.of(call.headers)
+        operation, stream = call.operation, call.envelope.stream
+        body, edit_losses = host.edits.apply(
+            encoded.body,
+            drops_model=host.endpoint.names_model(wire.name, operation),
+            betas=forwarded.body_betas,
+        )
+        losses = (*encoded.losses, *forwarded.losses, *edit_losses)
+        if losses:
+            self._refuse_content(losses)
+        head = host.endpoint.head(wire.name, operation, stream=stream, model=self._upstream)
+        response, attempts = await self._exchange(call, wire, head + forwarded.block, body)
+        source: Chunks | Whole
+        if _is_stream(response, stream):
+            source = Chunks(wire, response)
+        else:
+            source = Whole(wire, await self._read(call, response))
+        reply = Reply(
+            source,
+            target=self.name,
+            aclose=response.aclose,
+            losses=losses,
+            restore=encoded.restore,
+            renamed=call.operation == "chat" and self._upstream != call.envelope.model,
+        )
+        reply.attempts = attempts
+        upstream_id = response.header(b"request-id")  # Anthropic's name, which its SDK reads
+        if upstream_id is not None:
+            reply.headers = {b"request-id": upstream_id}
+        else:
+            upstream_id = response.header(b"x-request-id") or b""
+        reply.upstream_id = upstream_id.decode("latin-1")
+        return reply
+
+    def _wire(self, call: Call) -> Wire | None:
+        """What to speak to the provider; `None` where it does not offer the operation."""
+        host = self._host
+        if call.wire in host.wires and host.endpoint.offers(call.wire.name, call.operation):
+            return call.wire
+        if call.operation == "chat":
+            return host.wires[0]
+        return None  # other operations have no neutral form: only the same wire can say them
+
+    def _refuse_content(self, losses: tuple[Loss, ...]) -> None:
+        """Raise `Unrepresentable` where something said would not be heard at all."""
+        content = [f"{loss.path}: {loss.reason}" for loss in losses if loss.kind == "content"]
+        if content:
+            raise Unrepresentable(
+                f"{self.name} cannot be told all of the request: {'; '.join(content)}",
+                losses=content,
+            )
+
+    async def _exchange(
+        self, call: Call, wire: Wire, head: bytes, body: bytes
+    ) -> tuple[HttpResponse, int]:
+        """The provider's 2xx, by the first key that gets one, and how many were tried."""
+        host, scope = self._host, self._upstream
+        attempts = 0
+        while True:
+            started = host.now()
+            key = None if host.passthrough else host.ring.pick(started, scope)
+            attempts += 1
+            block = b""
+            try:
+                block = await self._credentials(call, key)
+                response = await host.client.send(head + block, body, host.timeouts, call.deadline)
+                if 200 <= response.status < 300:
+                    if key is not None:
+                        host.ring.succeeded(key, started, scope)
+                    return response, attempts
+                raise await self._error(response, wire)
+            except TargetError as exc:
+                exc.target = self.name
+                exc.attempts = attempts
+                # Each failure that lets another key try takes this one out: the loop has an end.
+                if key is None or not host.ring.failed(key, exc, host.now(), scope, block=block):
+                    raise
+            finally:
+                call.meter.waited_s += host.now() - started
+
+    async def _credentials(self, call: Call, key: Key | None) -> bytes:
+        if key is not None:
+            return key.credential.block() or await key.credential.refresh()
+        passthrough = self._host.passthrough
+        return passthrough(call.headers) if passthrough is not None else b""
+
+    async def _error(self, response: HttpResponse, wire: Wire) -> TargetError:
+        body = await response.read(MAX_ERROR_BYTES)
+        host = self._host
+        return error_from(
+            response.status,
+            response.headers,
+            body,
+            wire,
+            unix_time=host.unix_time(),
+            passthrough=host.passthrough is not None,
+        )
+
+    async def _read(self, call: Call, response: HttpResponse) -> bytes:
+        started = self._host.now()
+        try:
+            return await response.read(MAX_RESPONSE_BYTES)
+        except TargetError as exc:
+            exc.target = self.name
+            raise
+        finally:
+            call.meter.waited_s += self._host.now() - started
+
+
+def _is_stream(response: HttpResponse, asked: bool) -> bool:
+    """Whether the answer comes piece by piece: some servers do not do as they are asked."""
+    content_type = response.header(b"content-type")
+    if content_type is None:
+        return asked
+    return content_type.lower().startswith(b"text/event-stream")

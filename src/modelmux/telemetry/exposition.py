@@ -1,0 +1,157 @@
+"""The counts as Prometheus metrics. Import it when they are asked for: its library is slow to load.
+
+| Metric | Labels | Is |
+|---|---|---|
+| `modelmux_requests_total` | wire, provider, model, status | callers' requests that are over |
+| `modelmux_failures_total` | wire, provider, model, kind | those that failed, by kind of error |
+| `modelmux_in_flight` | | requests under way |
+| `modelmux_request_duration_seconds` | wire, provider, model | from coming in to the end |
+| `modelmux_time_to_first_token_seconds` | wire, provider, model | to a stream's first event |
+| `modelmux_overhead_seconds` | wire | the gateway's own time until the answer began |
+| `modelmux_attempts_total` | provider, model, outcome | tries of a target |
+| `modelmux_retries_total` | provider, model | tries after the first |
+| `modelmux_tokens_total` | provider, model, type | classes apart: their sum is all |
+| `modelmux_cost_usd_total` | provider, model | where the price is known |
+| `modelmux_upstream_connections` | provider, state | `busy` and `idle` |
+| `modelmux_log_lines_dropped_total` | | log lines that were not written |
+
+Beside them those of the process (CPU, memory, descriptors), where the system tells them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from modelmux.telemetry.metrics import TOKEN_TYPES, Metrics
+
+_TARGET = ("provider", "model")
+_REQUEST = ("wire", *_TARGET)
+
+
+class Connections(NamedTuple):
+    """Upstream connections of one provider."""
+
+    provider: str
+    busy: int
+    idle: int
+
+
+class Exposition(Collector):
+    """The text of `GET /metrics`, made anew each time it is asked for."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        connections: Callable[[], Iterable[Connections]],
+        dropped_log_lines: Callable[[], int],
+        version: str,
+    ) -> None:
+        """Show `metrics`, and what the callbacks say at the moment."""
+        self._metrics = metrics
+        self._connections = connections
+        self._dropped_log_lines = dropped_log_lines
+        self._version = version
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus's text format 0.0.4."""
+        return generate_latest(self._registry)
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        yield from self._of_requests()
+        yield from self._of_targets()
+        yield from self._of_the_process()
+
+    def _of_requests(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "modelmux_requests", "Requests that are over.", labels=(*_REQUEST, "status")
+        )
+        failures = CounterMetricFamily(
+            "modelmux_failures", "Requests that failed.", labels=(*_REQUEST, "kind")
+        )
+        duration = HistogramMetricFamily(
+            "modelmux_request_duration_seconds",
+            "From a request's coming in to the end of its answer.",
+            labels=_REQUEST,
+        )
+        first = HistogramMetricFamily(
+            "modelmux_time_to_first_token_seconds",
+            "From a request's coming in to the first event of its streamed answer.",
+            labels=_REQUEST,
+        )
+        for counts in self._metrics.by_wire_and_target:
+            labels = (counts.wire, counts.target.provider, counts.target.model)
+            for status, count in counts.statuses.items():
+                requests.add_metric((*labels, str(status)), count)
+            for kind, count in counts.failures.items():
+                failures.add_metric((*labels, kind), count)
+            duration.add_metric(labels, counts.duration.cumulative(), counts.duration.sum)
+            first.add_metric(labels, counts.first.cumulative(), counts.first.sum)
+        overhead = HistogramMetricFamily(
+            "modelmux_overhead_seconds",
+            "The gateway's own part of the time until an answer began.",
+            labels=("wire",),
+        )
+        for wire, histogram in self._metrics.overheads.items():
+            overhead.add_metric((wire,), histogram.cumulative(), histogram.sum)
+        yield from (requests, failures, duration, first, overhead)
+        yield GaugeMetricFamily(
+            "modelmux_in_flight", "Requests under way.", value=self._metrics.in_flight
+        )
+
+    def _of_targets(self) -> Iterator[Metric]:
+        attempts = CounterMetricFamily(
+            "modelmux_attempts", "Tries of a target.", labels=(*_TARGET, "outcome")
+        )
+        retries = CounterMetricFamily(
+            "modelmux_retries", "Tries of a target after the first.", labels=_TARGET
+        )
+        tokens = CounterMetricFamily(
+            "modelmux_tokens",
+            "Tokens, each in one type only: the sum of all types is all there was.",
+            labels=(*_TARGET, "type"),
+        )
+        cost = CounterMetricFamily(
+            "modelmux_cost_usd", "Cost in US dollars, where the price is known.", labels=_TARGET
+        )
+        for counts in self._metrics.targets:
+            labels = (counts.provider, counts.model)
+            for outcome, count in counts.attempts.items():
+                attempts.add_metric((*labels, outcome), count)
+            retries.add_metric(labels, counts.retries)
+            for token_type, count in zip(TOKEN_TYPES, counts.tokens, strict=True):
+                tokens.add_metric((*labels, token_type), count)
+            cost.add_metric(labels, float(counts.cost_usd))
+        yield from (attempts, retries, tokens, cost)
+
+    def _of_the_process(self) -> Iterator[Metric]:
+        connections = GaugeMetricFamily(
+            "modelmux_upstream_connections",
+            "Connections to providers.",
+            labels=("provider", "state"),
+        )
+        for provider, busy, idle in self._connections():
+            connections.add_metric((provider, "busy"), busy)
+            connections.add_metric((provider, "idle"), idle)
+        yield connections
+        yield CounterMetricFamily(
+            "modelmux_log_lines_dropped",
+            "Log lines that were not written.",
+            value=self._dropped_log_lines(),
+        )
+        build = GaugeMetricFamily("modelmux_build", "1, by version.", labels=("version",))
+        build.add_metric((self._version,), 1)
+        yield build

@@ -1,0 +1,75 @@
+"""OpenAI Chat Completions, and the many servers that speak it.
+
+https://developers.openai.com/api/docs/api-reference/chat, read 2026-11-20.
+"""
+
+from modelmux.ir.profile import UNKNOWN, Profile
+from modelmux.ir.request import Encoded, Envelope, Request
+from modelmux.ir.response import Failure, Response, Summary
+from modelmux.wire.framing.relay import Relay
+from modelmux.wire.openai_chat import (
+    envelopes,
+    errors,
+    request_decode,
+    request_encode,
+    responses,
+)
+from modelmux.wire.openai_chat.relay import Watch
+from modelmux.wire.openai_chat.schema import NAME
+from modelmux.wire.openai_chat.stream_decode import Decoder
+from modelmux.wire.openai_chat.stream_encode import Encoder
+
+__all__ = ["NAME", "WIRE", "OpenAIChat"]
+
+
+class OpenAIChat:
+    """The wire `openai.chat`."""
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    def envelope(self, body: bytes) -> Envelope:
+        return envelopes.decode(body)
+
+    def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
+        return envelopes.readdress(body, envelope, model, ask_usage)
+
+    def decode_request(self, body: bytes) -> Request:
+        return request_decode.decode(body)
+
+    def encode_request(self, request: Request, profile: Profile = UNKNOWN) -> Encoded:
+        return request_encode.encode(request, profile)
+
+    def decode_response(self, body: bytes) -> Response:
+        return responses.decode(body)
+
+    def encode_response(self, response: Response, envelope: Envelope) -> bytes:
+        return responses.encode(response, envelope)
+
+    def summarise(self, body: bytes) -> Summary:
+        return responses.summarise(body)
+
+    def rename(self, body: bytes, model: str) -> bytes:
+        return responses.rename(body, model)
+
+    def decode_error(self, status: int, body: bytes) -> Failure:
+        return errors.decode(status, body)
+
+    def encode_error(self, failure: Failure) -> bytes:
+        return errors.encode(failure)
+
+    def error_status(self, failure: Failure) -> int:
+        return errors.status(failure)
+
+    def decoder(self) -> Decoder:
+        return Decoder()
+
+    def encoder(self, envelope: Envelope) -> Encoder:
+        return Encoder(envelope)
+
+    def relay(self, envelope: Envelope, rename: str | None) -> Relay:
+        return Relay(Watch(envelope, rename))
+
+
+WIRE = OpenAIChat()

@@ -1,0 +1,8 @@
+"""Every wire there is, by name. A wire joins, and comes under the laws, by standing here."""
+
+from modelmux.wire import anthropic_messages, openai_chat
+from modelmux.wire.base import Wire
+
+WIRES: tuple[Wire, ...] = (openai_chat.WIRE, anthropic_messages.WIRE)
+
+BY_NAME = {wire.name: wire for wire in WIRES}

@@ -1,0 +1,67 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from modelmux.cli.status import ago
+from tests.unit.cli.conftest import STATUS, Cli, running
+
+
+def test_the_status_is_told_in_a_few_lines(cli: Cli):
+    with running():
+        ran = cli("status")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("modelmux 1.2.3, pid 4711, serving for ")
+    assert lines[1:] == [
+        "  listens  127.0.0.1:3000",
+        "  config   /etc/modelmux/config.toml",
+        "  calls    2 under way, 40 in all, 3 failed",
+        "  provider openai: 1 of 2 keys usable",
+    ]
+
+
+def test_a_gateway_that_stops_says_so(cli: Cli):
+    with running() as gateway:
+        gateway.says("/control/status", {**STATUS, "draining": True})
+        assert "stopping: no new calls" in cli("status").out
+
+
+def test_json_is_what_the_gateway_said(cli: Cli):
+    with running():
+        assert cli("status", "--json").json() == {**STATUS, "started_at": "2026-11-20T08:00:00Z"}
+
+
+def test_without_a_gateway_the_exit_code_is_1(cli: Cli):
+    assert cli("status").code == 1
+
+
+def test_of_several_gateways_one_has_to_be_chosen(cli: Cli):
+    with running(1), running(2) as two:
+        assert cli("status").code == 2
+        assert ", pid 2, " in cli("status", "--control", str(two.socket)).out
+
+
+def test_watching_ends_when_the_gateway_does(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    with running() as gateway:
+        monkeypatch.setattr("modelmux.cli.status.REFRESH_S", 0)
+        monkeypatch.setattr("modelmux.cli.status.click.clear", gateway.close)
+        ran = cli("status", "--watch")
+    assert ran.code == 1
+    assert ran.out.count("modelmux 1.2.3") >= 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3_661, "1 h 1 min"),
+        (90_000, "1 d 1 h"),
+        (86_400, "1 d"),
+        (-5, "0 s"),
+    ],
+)
+def test_a_time_ago_has_two_units(seconds: float, text: str):
+    start = datetime(2026, 11, 20, tzinfo=UTC)
+    assert ago(start, start + timedelta(seconds=seconds)) == text

@@ -1,0 +1,41 @@
+import pytest
+
+from modelmux.cli.failure import CommandFailed
+from modelmux.cli.stop import stop
+from tests.unit.cli.conftest import Cli, running
+
+
+def test_stopping_waits_until_the_gateway_has_ended(cli: Cli, capsys: pytest.CaptureFixture[str]):
+    with running() as gateway:
+        gateway.says("/control/stop", {})
+        slept: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 2:
+                gateway.close()
+
+        assert stop(None, now=False, timeout_s=60, as_json=False, sleep=sleep) == 0
+        assert "POST /control/stop" in gateway.asked
+    assert len(slept) == 2
+    assert capsys.readouterr().out == "pid 4711 has stopped\n"
+
+
+def test_a_gateway_that_goes_on_is_a_failure_with_a_way_out(cli: Cli):
+    with running() as gateway:
+        gateway.says("/control/stop", {})
+        with pytest.raises(CommandFailed, match="still runs after 1 s") as caught:
+            stop(None, now=False, timeout_s=1, as_json=False, sleep=lambda _: None)
+    assert "--now" in caught.value.hint
+
+
+def test_not_waiting_returns_at_once(cli: Cli):
+    with running() as gateway:
+        gateway.says("/control/stop", {})
+        assert cli("stop", "--no-wait").out == "pid 4711 was told to stop\n"
+        assert cli("stop", "--no-wait", "--now", "--json").json() == {"pid": 4711, "stopped": False}
+        assert gateway.asked[-1] == "POST /control/stop?now=1"
+
+
+def test_without_a_gateway_the_exit_code_is_1(cli: Cli):
+    assert cli("stop").code == 1

@@ -1,0 +1,136 @@
+import pytest
+from msgspec.structs import replace
+
+from modelmux.errors import InvalidRequest
+from modelmux.ir.parts import Text
+from modelmux.ir.profile import Profile
+from modelmux.ir.request import Encoded, Envelope, Message, Request
+from modelmux.target.call import ANONYMOUS, Call
+from tests.support import linewire, targets
+from tests.support.linewire import LineWire
+
+OURS = LineWire("ours")
+THEIRS = LineWire("theirs")
+
+
+def values(call: Call) -> dict[str, object]:
+    return {name: getattr(call, name) for name in Call.__slots__}
+
+
+def full_call() -> Call:
+    """A call in which no attribute has its default."""
+    call = targets.call(OURS)
+    call.caller = replace(ANONYMOUS, name="team-a")
+    call.parent_id = "c0"
+    call.deadline = 5.0
+    call.headers = {"anthropic-beta": "x"}
+    call.tags = {"a": "b"}
+    assert call.request.model == "m"
+    return call
+
+
+def test_a_copy_has_everything_of_the_original():
+    call = full_call()
+    assert values(call._copy()) == values(call)
+
+
+def test_a_renamed_call_differs_in_its_model_only():
+    call = full_call()
+    renamed = call.with_model("n")
+    assert (call.model, renamed.model) == ("m", "n")
+    assert values(renamed) == values(call) | {"model": "n"}
+
+
+def test_a_step_of_a_call_has_its_own_id_and_keeps_the_callers_meter():
+    call = full_call()
+    step = call.with_parent(call, "c1.1")
+    assert (step.id, step.parent_id) == ("c1.1", "c1")
+    assert step.meter is call.meter
+    assert (call.id, call.parent_id) == ("c1", "c0")
+
+
+def test_a_sooner_deadline_stays():
+    call = targets.call(OURS).with_deadline(5.0)
+    assert call.with_deadline(9.0) is call
+    assert call.with_deadline(3.0).deadline == 3.0
+    assert call.deadline == 5.0
+
+
+def test_a_body_goes_to_its_own_wire_as_it_came_but_for_the_model():
+    wire = LineWire()
+    odd = b'{ "model":"m",   "text":"a\\u0062c"}'
+    call = Call(wire, odd, wire.envelope(odd))
+    assert call.with_model("other").encode(wire).body == odd.replace(b'"m"', b'"other"')
+
+
+def test_a_body_is_decoded_once_and_only_when_read():
+    class Counting(LineWire):
+        decoded = 0
+
+        def decode_request(self, body: bytes) -> Request:
+            self.decoded += 1
+            return super().decode_request(body)
+
+    wire = Counting()
+    call = targets.call(wire)
+    call.encode(wire)
+    assert wire.decoded == 0
+    assert call.request is call.request
+    assert call.with_model("n").request is call.request
+    assert wire.decoded == 1
+
+
+def test_a_body_that_is_no_request_is_refused_when_read():
+    call = Call(OURS, b'{"model":1}', Envelope("m"))
+    with pytest.raises(InvalidRequest):
+        assert call.request
+
+
+def test_a_body_for_another_wire_is_encoded_under_the_targets_name():
+    encoded = targets.call(OURS).with_model("n").encode(THEIRS)
+    assert encoded == Encoded(linewire.request_body(model="n"))
+
+
+def test_a_call_that_needs_no_change_is_encoded_as_it_is():
+    assert targets.call(OURS).encode(THEIRS).body == linewire.request_body()
+
+
+def test_the_envelope_says_whether_a_stream_is_asked_for():
+    call = targets.call(OURS)
+    call.envelope = replace(call.envelope, stream=True)
+    assert call.encode(THEIRS).body == linewire.request_body(stream=True)
+
+
+def test_changed_content_is_encoded_anew_even_on_the_same_wire():
+    call = targets.call(OURS)
+    message = Message("user", (Text("changed"),))
+    changed = call.with_request(replace(call.request, messages=(message,)))
+    assert changed.encode(OURS).body == linewire.request_body("changed")
+    assert call.encode(OURS).body == linewire.request_body("hello")
+
+
+def test_changed_content_has_no_size_of_its_own():
+    call = targets.call(OURS)
+    assert call.body_bytes == len(linewire.request_body())
+    assert call.with_request(call.request).body_bytes == 0
+
+
+def test_a_changed_request_brings_its_model():
+    call = targets.call(OURS)
+    assert call.with_request(replace(call.request, model="n")).model == "n"
+
+
+def test_the_profile_decides_whether_usage_is_asked_for():
+    class Asking(LineWire):
+        asked: bool | None = None
+
+        def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
+            self.asked = ask_usage
+            return body
+
+    wire = Asking()
+    call = targets.call(wire)
+    call.encode(wire)
+    assert wire.asked is True
+    call.encode(wire, Profile(stream_usage=False))
+    assert wire.asked is False
