@@ -6,8 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Literal
 
-from modelmux.cli.failure import Misused
-from modelmux.cli.main import complain
+from modelmux.cli.failure import Misused, complain
 
 Mode = Literal["serve", "mcp"]
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from modelmux.cli import control, output, parts
 from modelmux.cli.failure import CommandFailed, Misused
-from modelmux.cli.options import config_option, control_option, json_option, load_config
+from modelmux.cli.options import config_option, control_option, json_option, load_quietly
 from modelmux.wire.framing import sse
 
 ECHO = "modelmux/echo"
@@ -94,7 +94,7 @@ def _running(chosen: Path | None) -> control.Gateway | None:
 
 async def _ask_here(config: Path | None, model: str, prompt: str, show: Show) -> str:
     """Let a gateway in this process answer; the model that did."""
-    loaded = load_config(config)
+    loaded = load_quietly(config)
     async with parts.build(loaded) as gateway:
         model = model or loaded.config.routing.default or choose(row.id for row in gateway.models())
         async for text in gateway.chat_stream(model, prompt):

@@ -8,8 +8,8 @@ import click
 from msgspec import Struct
 
 from modelmux.cli import output, parts
-from modelmux.cli.main import FAILURE, OK
-from modelmux.cli.options import config_option, json_option, load_config
+from modelmux.cli.failure import FAILURE, OK
+from modelmux.cli.options import config_option, json_option, load_quietly
 from modelmux.config.load import Loaded
 
 
@@ -30,7 +30,7 @@ def command(config: Path | None, *, as_json: bool) -> int:
 
     The gateway need not run: the configuration is read as it would read it.
     """
-    loaded = load_config(config)
+    loaded = load_quietly(config)
     results = asyncio.run(_check(loaded))
     if as_json:
         output.echo_json(results)

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from modelmux.cli import output
 from modelmux.cli.edit import edit
+from modelmux.cli.failure import OK
 from modelmux.cli.init import init
-from modelmux.cli.main import OK
 from modelmux.cli.options import config_option, json_option, load_config
 from modelmux.cli.validate import validate
 from modelmux.config.jsonschema import json_schema

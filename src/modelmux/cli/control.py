@@ -1,5 +1,6 @@
 """Running gateways, reached through their control sockets."""
 
+import socket
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -46,8 +47,8 @@ class Gone(CommandFailed):
 class Gateway:
     """A gateway that runs, or did: only asking it tells."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, path: Path) -> None:
+        self.socket = path
 
     def status(self) -> Status:
         """What it is doing. Raises `Gone` if nobody is there, else `CommandFailed`."""
@@ -101,6 +102,7 @@ class Gateway:
             yield from answer.iter_bytes()
 
     def _client(self) -> httpx2.Client:
+        _look(self.socket)
         transport = httpx2.HTTPTransport(uds=str(self.socket), trust_env=False)
         return httpx2.Client(
             transport=transport, base_url="http://modelmux", timeout=TIMEOUT_S, trust_env=False
@@ -123,6 +125,19 @@ class _Error(Struct, frozen=True):
     error: _Detail
 
 
+def _look(path: Path) -> None:
+    """See that somebody listens, so that the client's own failure to connect is an exception."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(TIMEOUT_S)
+            line.connect(str(path))
+    except (ConnectionRefusedError, FileNotFoundError):
+        raise Gone(f"no gateway listens on {str(path)!r}", hint=_NO_GATEWAY) from None
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise CommandFailed(f"the socket {str(path)!r} cannot be opened: {reason}") from None
+
+
 def _content(answer: httpx2.Response) -> bytes:
     if answer.is_success:
         return answer.content
@@ -134,31 +149,31 @@ def _content(answer: httpx2.Response) -> bytes:
 
 
 @contextmanager
-def _failures(socket: Path) -> Generator[None]:
+def _failures(path: Path) -> Generator[None]:
     """Failures to talk to a gateway as what commands raise."""
     try:
         yield
     except httpx2.ConnectError:
-        raise Gone(f"no gateway listens on {str(socket)!r}", hint=_NO_GATEWAY) from None
+        raise Gone(f"no gateway listens on {str(path)!r}", hint=_NO_GATEWAY) from None
     except httpx2.TimeoutException:
         hint = "it may be overloaded; `modelmux stop --now` asks it once more"
-        raise CommandFailed(f"the gateway at {str(socket)!r} does not answer", hint=hint) from None
+        raise CommandFailed(f"the gateway at {str(path)!r} does not answer", hint=hint) from None
     except httpx2.HTTPError as exc:
-        raise CommandFailed(f"the gateway at {str(socket)!r} broke off: {exc}") from None
+        raise CommandFailed(f"the gateway at {str(path)!r} broke off: {exc}") from None
     except msgspec.DecodeError as exc:
-        message = f"the gateway at {str(socket)!r} gave an answer that was not expected: {exc}"
+        message = f"the gateway at {str(path)!r} gave an answer that was not expected: {exc}"
         raise CommandFailed(message, hint="is it another version of modelmux?") from None
 
 
 def running(where: Directories | None = None) -> list[tuple[Gateway, Status]]:
     """Every gateway of this user that answers. Sockets nobody listens on are removed."""
     found: list[tuple[Gateway, Status]] = []
-    for socket in (where or directories()).control_sockets():
-        gateway = Gateway(socket)
+    for path in (where or directories()).control_sockets():
+        gateway = Gateway(path)
         try:
             found.append((gateway, gateway.status()))
         except Gone:
-            socket.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     return found
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from modelmux.cli import control, findings, output, parts
+from modelmux.cli.failure import FAILURE, OK
 from modelmux.cli.findings import Finding
-from modelmux.cli.main import FAILURE, OK
 from modelmux.cli.options import config_option, json_option, load_config
 from modelmux.config.paths import directories
 from modelmux.errors import ConfigError

@@ -1,4 +1,9 @@
-"""What a command says when it cannot do what it was asked."""
+"""What a command says when it cannot do what it was asked, and its exit code."""
+
+import sys
+
+OK, FAILURE, USAGE = 0, 1, 2
+"""Exit codes; there are no others."""
 
 
 class CommandFailed(Exception):
@@ -17,3 +22,11 @@ class CommandFailed(Exception):
 
 class Misused(CommandFailed):
     """The command line makes no sense; exit code 2."""
+
+
+def complain(message: str, hint: str = "", code: int = FAILURE) -> int:
+    """Tell a failure on stderr in one line, and what to do in another; `code` again."""
+    sys.stderr.write(f"modelmux: {message}\n")
+    if hint:
+        sys.stderr.write(f"  hint: {hint}\n")
+    return code

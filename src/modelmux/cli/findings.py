@@ -22,6 +22,7 @@ from modelmux.config.marks import without_credentials
 from modelmux.config.paths import Directories
 from modelmux.config.schema import Provider
 from modelmux.errors import ConfigError
+from modelmux.ingress import listen
 from modelmux.ingress.address import FdAddress, TcpAddress, UnixAddress, VsockAddress
 
 State = Literal["ok", "warn", "fail"]
@@ -199,29 +200,16 @@ def listeners(loaded: Loaded, ours: Mapping[str, int]) -> Iterator[Finding]:
 
 
 def _tcp(subject: str, address: TcpAddress) -> Finding:
-    host = address.host or "0.0.0.0"  # noqa: S104  # as the gateway would
     try:
-        family = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)[0][0]
-        with socket.create_server((host, address.port), family=family):
-            return Finding("ok", subject, "free")
-    except socket.gaierror:
-        return Finding("fail", subject, f"there is no host {host!r}", "listen on 127.0.0.1")
-    except OSError as exc:
-        return _taken(subject, address, exc)
-
-
-def _taken(subject: str, address: TcpAddress, exc: OSError) -> Finding:
-    match exc.errno:
-        case errno.EADDRINUSE:
-            who = holder(address.port) or "another process"
-            return Finding("fail", subject, f"{who} has it", "stop that, or choose another port")
-        case errno.EACCES:
-            return Finding("fail", subject, "not allowed", "choose a port above 1023")
-        case errno.EADDRNOTAVAIL:
-            fix = "choose an address of this machine, such as 127.0.0.1"
-            return Finding("fail", subject, "no such address here", fix)
-        case _:
-            return Finding("fail", subject, exc.strerror or str(exc), "choose another address")
+        for listener in listen.open_one(address):
+            listener.close()
+    except ConfigError as exc:
+        cause = exc.__context__
+        is_taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+        who = holder(address.port) if is_taken else ""
+        detail = f"{who} has it" if who else exc.message
+        return Finding("fail", subject, detail, exc.hint or "listen on 127.0.0.1")
+    return Finding("ok", subject, "free")
 
 
 def _unix(subject: str, address: UnixAddress) -> Finding:

@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from modelmux.cli import bare
-from modelmux.cli.failure import CommandFailed, Misused
-from modelmux.cli.main import COMMANDS, FAILURE, OK, USAGE, complain
+from modelmux.cli.commands import COMMANDS
+from modelmux.cli.failure import FAILURE, OK, USAGE, CommandFailed, Misused, complain
+from modelmux.config.environment import read_dotenv
 from modelmux.errors import ConfigError, GatewayError
 
 
@@ -34,6 +36,7 @@ def run_bare(*, debug: bool) -> int:
     """Run what `modelmux` without a command is; the exit code."""
 
     def action() -> int:
+        read_dotenv(Path.cwd(), os.environ)  # which may decide
         if bare.mode(os.environ) == "mcp":
             return bare.refuse_mcp()
         return run_command("serve", [], debug=debug)

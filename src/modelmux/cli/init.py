@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from modelmux.cli import output as out
 from modelmux.cli import parts
-from modelmux.cli.failure import CommandFailed
-from modelmux.cli.main import FAILURE, OK, complain
+from modelmux.cli.failure import FAILURE, OK, CommandFailed, complain
 from modelmux.cli.options import json_option, load_config
 from modelmux.config.discover import ProviderType
 from modelmux.config.paths import directories

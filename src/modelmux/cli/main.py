@@ -5,70 +5,12 @@ here, and a command's module is imported when the command is run.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import NamedTuple
 
 from modelmux import __version__
-
-OK, FAILURE, USAGE = 0, 1, 2
-"""Exit codes; there are no others."""
-
-
-class Entry(NamedTuple):
-    """A command and where it is."""
-
-    module: str
-    summary: str
-
-
-COMMANDS: Mapping[str, Entry] = {
-    "serve": Entry("modelmux.cli.serve", "run the gateway in the foreground"),
-    "config": Entry("modelmux.cli.config", "init, show, validate, edit, schema"),
-    "validate": Entry("modelmux.cli.validate", "check the configuration and nothing else"),
-    "doctor": Entry("modelmux.cli.doctor", "check the surroundings, with a fix for each finding"),
-    "check": Entry("modelmux.cli.check", "ask every target whether it would answer"),
-    "models": Entry("modelmux.cli.models", "what can be asked for, and who answers"),
-    "chat": Entry("modelmux.cli.chat", "one question, the answer streamed"),
-    "status": Entry("modelmux.cli.status", "what a running gateway is doing"),
-    "logs": Entry("modelmux.cli.logs", "the log of a running gateway"),
-    "stop": Entry("modelmux.cli.stop", "stop a running gateway"),
-    "version": Entry("modelmux.cli.version", "print the version"),
-}
-
-LATER = frozenset(
-    {
-        "a2a-server",
-        "benchmark",
-        "bridge",
-        "broadcast",
-        "clean",
-        "collaborate",
-        "dashboard",
-        "dispatch",
-        "export",
-        "feedback",
-        "history",
-        "import",
-        "init",
-        "isolate",
-        "key",
-        "mcp",
-        "profile",
-        "reload",
-        "report",
-        "tui",
-        "upgrade",
-        "usage",
-        "workflow",
-    }
-)
-"""Names that are reserved and not available in this version."""
-
-_INSTEAD = {
-    "init": "`modelmux config init` writes a configuration",
-    "reload": "`modelmux stop` and `modelmux serve` do it with a break",
-}
+from modelmux.cli.commands import COMMANDS, INSTEAD, LATER
+from modelmux.cli.failure import OK, USAGE, complain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,19 +58,11 @@ def _unknown(name: str) -> int:
     from difflib import get_close_matches
 
     if name in LATER:
-        hint = _INSTEAD.get(name, "`modelmux --help` lists what is")
+        hint = INSTEAD.get(name, "`modelmux --help` lists what is")
         return complain(f"`modelmux {name}` is not available in this version", hint, USAGE)
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `modelmux {near[0]}`?" if near else "`modelmux --help` lists them"
     return complain(f"there is no command {name!r}", hint, USAGE)
-
-
-def complain(message: str, hint: str = "", code: int = FAILURE) -> int:
-    """Tell a failure on stderr in one line, and what to do in another; `code` again."""
-    sys.stderr.write(f"modelmux: {message}\n")
-    if hint:
-        sys.stderr.write(f"  hint: {hint}\n")
-    return code
 
 
 def _brief(kind: type[BaseException], exc: BaseException, _: TracebackType | None) -> None:

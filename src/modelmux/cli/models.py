@@ -7,7 +7,7 @@ import click
 from msgspec import Struct
 
 from modelmux.cli import output, parts
-from modelmux.cli.options import config_option, json_option, load_config
+from modelmux.cli.options import config_option, json_option, load_quietly
 
 
 class Prices(Struct, frozen=True):
@@ -34,7 +34,7 @@ class Row(Struct, frozen=True):
 @json_option
 def command(config: Path | None, *, prices: bool, as_json: bool) -> int:
     """List what callers may ask for: targets, context, US dollars per million tokens."""
-    rows = [_row(each) for each in parts.build(load_config(config)).models()]
+    rows = [_row(each) for each in parts.build(load_quietly(config)).models()]
     if as_json:
         output.echo_json(rows)
         return 0

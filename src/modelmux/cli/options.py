@@ -53,6 +53,17 @@ def load_config(path: Path | None = None, overrides: "Sequence[Override]" = ()) 
     return load(parts.provider_types(), surroundings(listens), path=path, overrides=overrides)
 
 
+def load_quietly(path: Path | None = None) -> "Loaded":
+    """The configuration for a gateway in this process, whose log is not what was asked for.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    from modelmux.config.load import Override
+
+    return load_config(path, [Override(("server", "log_level"), "warn", "of the command")])
+
+
 def listens(host: str, port: int) -> bool:
     """Whether something accepts connections there, asked quickly."""
     try:

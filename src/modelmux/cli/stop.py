@@ -67,7 +67,9 @@ def _wait(gateway: control.Gateway, timeout_s: float, sleep: Callable[[float], N
     for _ in range(max(1, round(timeout_s / POLL_S))):
         try:
             gateway.status()
-        except CommandFailed:  # gone, or about to be
+        except control.Gone:
             return True
+        except CommandFailed:
+            pass  # about to be gone, or too busy to say: the next look tells
         sleep(POLL_S)
     return False

@@ -6,7 +6,7 @@ import click
 from msgspec import Struct
 
 from modelmux.cli import output
-from modelmux.cli.main import FAILURE, OK, complain
+from modelmux.cli.failure import FAILURE, OK, complain
 from modelmux.cli.options import json_option, load_config
 from modelmux.config.load import Loaded
 from modelmux.errors import ConfigError

@@ -91,6 +91,9 @@ def server(checked: Checked) -> None:
     if said.max_retry_attempts > 10:
         message = f"{said.max_retry_attempts} attempts make a caller wait long for a failure"
         place.warn(("server", "max_retry_attempts"), message)
+    if said.allow_anonymous and checked.config.keys:
+        message = "has no effect: there are [[keys]], so everybody needs one"
+        place.warn(("server", "allow_anonymous"), message)
     if said.log_level == "trace":
         place.warn(("server", "log_level"), "trace makes a large log")
 

@@ -50,6 +50,7 @@ class Server(uvicorn.Server):
                 lifespan="off",  # who serves on our sockets starts and stops the gateway itself
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,  # type: ignore[arg-type] # call_later takes floats

@@ -96,7 +96,7 @@ class _Fence:
                 inside, closing, _ = self._held.partition("\n" + _FENCE)
                 if closing:
                     self._state = "closed"
-                    return self._take(len(inside))
+                    return self._take(len(inside.rstrip()))
                 # A fence may be about to close, on a line of its own or on the last one.
                 return self._take(len(self._held.rstrip().rstrip("`").rstrip()))
             case _:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import translate
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from modelmux.errors import ConfigError, PermissionDenied, UnknownModel
 from modelmux.target.base import Target
@@ -18,6 +18,10 @@ from modelmux.target.call import Caller
 
 MAX_ROUTES = 4096
 """Resolved names kept; callers choose names, so there must be an end to it."""
+
+MAX_NAME_CHARS = 512
+"""A longer name is nobody's: names are kept, compared with all others, and told in errors. The
+longest that providers give, with an account and a region in them, have about 200."""
 
 _PREFIXES = ("modelplex-", "modelmux-")
 
@@ -68,6 +72,13 @@ class Alias(Protocol):
         ...
 
 
+class _Found(NamedTuple):
+    """Somebody who could answer, and the name that callers know them by: theirs, or an alias."""
+
+    name: str
+    target: Target
+
+
 Combine = Callable[[str, Sequence[Target]], Target]
 """Makes one target of one or more, wrapped in the layers of a whole call."""
 
@@ -93,7 +104,7 @@ class Registry:
             combine: How several targets for one name become one.
             built_in: Targets of the gateway's own, by their full names.
             default: The name that answers for a model nobody offers; empty: nobody.
-            fallback: How many further providers of the same model may be tried.
+            fallback: How many more of those who could answer may be tried.
 
         Raises:
             ConfigError: An alias leads nowhere, or to itself.
@@ -104,11 +115,12 @@ class Registry:
         self._combine = combine
         self._built_in = built_in or {}
         self._default = default
-        self._fallback = fallback
-        self._routes: dict[tuple[str, str], Target] = {}
+        self._most = 1 + fallback
+        self._routes: dict[tuple[str, tuple[str, ...]], Target] = {}
+        self._aliased: dict[str, Sequence[Target]] = {}
         for alias in aliases:
-            self._alias(alias, ())
-        if default and not self._candidates(default):
+            self._expand(alias, ())
+        if default and not self._found(default):
             raise ConfigError(
                 f"routing.default: expected a model that somebody offers, got {default!r}"
             )
@@ -120,7 +132,8 @@ class Registry:
             UnknownModel: Nobody offers it.
             PermissionDenied: The caller's key does not allow it.
         """
-        key = (model, caller.name)
+        # By what the key allows, and not by its name: what a route is made of must be its key.
+        key = (model, caller.models)
         target = self._routes.get(key)
         if target is None:
             target = self._resolve(model, caller)
@@ -130,76 +143,102 @@ class Registry:
         return target
 
     def models(self, caller: Caller) -> list[tuple[str, list[str]]]:
-        """What `caller` may ask for by name, each with the names of the targets behind it."""
-        rows: dict[str, list[str]] = {
-            name: list(alias.targets) for name, alias in self._aliases.items()
-        }
-        for offer in self._offers:
-            for model in offer.models:
-                rows.setdefault(model, []).append(f"{offer.name}/{model}")
-        rows |= {name: [name] for name in self._built_in}
-        return [
-            (name, targets)
-            for name, targets in rows.items()
-            if any(allows(caller, allowed) for allowed in (name, *targets))
-        ]
+        """What `caller` may ask for by name, each with the names of those who would answer."""
+        listed = [model for offer in self._offers for model in offer.models]
+        rows: list[tuple[str, list[str]]] = []
+        for name in dict.fromkeys([*self._aliases, *listed, *self._built_in]):
+            targets = self._allowed(self._named(name), caller)
+            if targets:
+                rows.append((name, [target.name for target in targets]))
+        return rows
 
     def _resolve(self, model: str, caller: Caller) -> Target:
-        candidates = self._candidates(model)
-        if not candidates:
-            candidates = self._candidates(self._default) if self._default else []
-        if not candidates:
-            raise self._unknown(model, caller)
-        if not allows(caller, model):
-            candidates = [target for target in candidates if allows(caller, target.name)]
-        if not candidates:
-            raise PermissionDenied(
-                f"the key {caller.name!r} does not allow the model {model!r}; "
-                f"it allows {', '.join(caller.models)}",
+        if len(model) > MAX_NAME_CHARS:
+            raise UnknownModel(
+                f"no provider offers the model {model[:32]!r}…, whose name has {len(model)} "
+                f"characters; the longest that is looked for has {MAX_NAME_CHARS}",
                 param="model",
             )
-        return self._combine(model, candidates)
+        found = self._found(model)
+        targets = self._allowed(found, caller)
+        if not found and self._default:
+            # Not by the name asked for: it is nobody's, and says nothing of who answers.
+            targets = self._allowed(self._found(self._default), caller)
+        if targets:
+            return self._combine(model, targets)
+        if not found:
+            raise self._unknown(model, caller)
+        raise PermissionDenied(
+            f"the key {caller.name!r} does not allow the model {model!r}; "
+            f"it allows {', '.join(caller.models)}",
+            param="model",
+        )
 
-    def _candidates(self, model: str) -> list[Target]:
-        if alias := self._aliases.get(model):
-            return self._alias(alias, ())
-        if found := self._offered(model):
+    def _allowed(self, found: Sequence["_Found"], caller: Caller) -> list[Target]:
+        """Those of `found` who may answer `caller`, the preferred one first."""
+        targets = [
+            each.target
+            for each in found
+            if allows(caller, each.name) or allows(caller, each.target.name)
+        ]
+        return targets[: self._most]
+
+    def _found(self, model: str) -> Sequence["_Found"]:
+        """Everybody who could answer `model`, the preferred one first."""
+        if found := self._named(model):
             return found
         for prefix in _PREFIXES:
             if model.startswith(prefix):
-                return self._candidates(model.removeprefix(prefix))
-        return []
+                return self._named(model.removeprefix(prefix))
+        return ()
 
-    def _offered(self, model: str) -> list[Target]:
+    def _named(self, model: str) -> Sequence["_Found"]:
+        if model in self._aliased:
+            return [_Found(model, target) for target in self._aliased[model]]
+        return self._offered(model)
+
+    def _offered(self, model: str) -> Sequence["_Found"]:
         if built_in := self._built_in.get(model):
-            return [built_in]
-        provider, slash, name = model.partition("/")
-        if slash and (offer := self._by_name.get(provider)):
+            return [_Found(model, built_in)]
+        provider, _, name = model.partition("/")
+        if name and (offer := self._by_name.get(provider)):
             listed = offer.exact(name)
+            if listed is None and (offer.takes_any or offer.matches(name)):
+                listed = name
             if listed is not None:
-                return [offer.target(listed)]
-            if offer.takes_any or offer.matches(name):
-                return [offer.target(name)]
+                return [_Found(f"{provider}/{listed}", offer.target(listed))]
         exact = [(offer, offer.exact(model)) for offer in self._offers]
-        found = [offer.target(listed) for offer, listed in exact if listed is not None]
-        if not found:
-            found = [offer.target(model) for offer in self._offers if offer.matches(model)]
-        return found[: 1 + self._fallback]
+        found = [_Found(name, offer.target(name)) for offer, name in exact if name is not None]
+        if found or not model:
+            return found
+        return [
+            _Found(model, offer.target(model)) for offer in self._offers if offer.matches(model)
+        ]
 
-    def _alias(self, alias: Alias, path: tuple[str, ...]) -> list[Target]:
+    def _expand(self, alias: Alias, path: tuple[str, ...]) -> Sequence[Target]:
+        """Those who answer an alias, each once."""
         if alias.name in path:
             raise ConfigError(f"models: {' -> '.join((*path, alias.name))} leads back to itself")
-        targets: list[Target] = []
+        if alias.name in self._aliased:
+            return self._aliased[alias.name]
+        targets: dict[str, Target] = {}
         for name in alias.targets:
             inner = self._aliases.get(name)
-            found = self._alias(inner, (*path, alias.name)) if inner else self._offered(name)
+            if inner is not None:
+                found = self._expand(inner, (*path, alias.name))
+            else:
+                found = [each.target for each in self._offered(name)]
             if not found:
                 raise ConfigError(
                     f"models.{alias.name}: nobody offers the target {name!r}"
                     + _suggest(name, self._names()),
                 )
-            targets += found
-        return targets
+            for target in found:
+                targets.setdefault(target.name, target)
+        if not targets:
+            raise ConfigError(f"models.{alias.name}: expected at least one target, got none")
+        self._aliased[alias.name] = tuple(targets.values())
+        return self._aliased[alias.name]
 
     def _names(self) -> Iterable[str]:
         yield from self._aliases

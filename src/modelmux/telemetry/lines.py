@@ -25,11 +25,14 @@ A field that says nothing (0 cached tokens, no error) is left out.
 
 import time
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
-from modelmux.target.record import CallRecord
+from modelmux.ir.response import FinishReason
+from modelmux.target.record import CallRecord, Outcome
 from modelmux.telemetry.redact import Redactor, printable
 
 Level = Literal["trace", "debug", "info", "warn", "error"]
@@ -140,7 +143,7 @@ class TextLines:
             if usage.cache_creation_input_tokens:
                 line += f" cache_write={usage.cache_creation_input_tokens}"
         if record.cost_usd is not None:
-            line += f" cost=${float(record.cost_usd):.6f}"
+            line += f" cost=${record.cost_usd:.6f}"
         if record.first_s is not None:
             line += f" first={record.first_s * 1000:.0f}ms"
         line += f" took={record.duration_s:.3f}s"
@@ -183,6 +186,46 @@ def _value(value: Field) -> str:
     return msgspec.json.encode(text).decode()
 
 
+class _CallLine(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A call as JSON: fields with a default are left out where they have it."""
+
+    time: str
+    level: Level
+    message: str
+    id: str = field(name="modelmux.id")
+    caller: str = field(name="modelmux.caller")
+    wire: str = field(name="modelmux.wire")
+    target: str = field(name="modelmux.target")
+    attempts: int = field(name="modelmux.attempts")
+    outcome: Outcome = field(name="modelmux.outcome")
+    duration_s: float = field(name="modelmux.duration_s")
+    operation: str = field(name="gen_ai.operation.name")
+    provider: str = field(name="gen_ai.provider.name")
+    model: str = field(name="gen_ai.request.model")
+    target_model: str = field(name="gen_ai.response.model")
+    stream: bool = field(name="gen_ai.request.stream")
+    input_tokens: int = field(name="gen_ai.usage.input_tokens")
+    output_tokens: int = field(name="gen_ai.usage.output_tokens")
+    body_bytes: int = field(name="http.request.body.size")
+    status: int = field(name="http.response.status_code")
+    cache_read: int = field(name="gen_ai.usage.cache_read.input_tokens", default=0)
+    cache_write: int = field(name="gen_ai.usage.cache_write.input_tokens", default=0)
+    cache_write_1h: int = field(name="modelmux.usage.cache_write_1h.input_tokens", default=0)
+    reasoning: int = field(name="gen_ai.usage.reasoning.output_tokens", default=0)
+    estimated: bool = field(name="modelmux.usage.estimated", default=False)
+    cost_usd: Decimal | None = field(name="modelmux.cost_usd", default=None)
+    first_s: float | None = field(name="gen_ai.response.time_to_first_chunk", default=None)
+    overhead_s: float | None = field(name="modelmux.overhead_s", default=None)
+    reasons: tuple[FinishReason, ...] = field(name="gen_ai.response.finish_reasons", default=())
+    upstream_id: str = field(name="modelmux.upstream_id", default="")
+    parent_id: str = field(name="modelmux.parent_id", default="")
+    composite: bool = field(name="modelmux.composite", default=False)
+    losses: int = field(name="modelmux.losses", default=0)
+    tags: Mapping[str, str] | None = field(name="modelmux.tags", default=None)
+    error_code: str = field(name="error.type", default="")
+    error: str = field(name="exception.message", default="")
+
+
 class JsonLines:
     """Lines for programs: one JSON object each, as the table above has it."""
 
@@ -193,29 +236,46 @@ class JsonLines:
 
     def call(self, record: CallRecord) -> str:
         names = self._names.of(record)
-        fields: dict[str, object] = {
-            "time": self._stamp.of(record.started_at_s + record.duration_s),
-            "level": level_of(record),
-            "message": "call",
-            "modelmux.id": record.id,
-            "modelmux.caller": names.caller,
-            "modelmux.wire": record.wire,
-            "modelmux.target": names.target,
-            "modelmux.attempts": record.attempts,
-            "modelmux.outcome": record.outcome,
-            "modelmux.duration_s": round(record.duration_s, 6),
-            "gen_ai.operation.name": record.operation,
-            "gen_ai.provider.name": names.provider,
-            "gen_ai.request.model": names.model,
-            "gen_ai.response.model": names.target_model,
-            "gen_ai.request.stream": record.stream,
-            "gen_ai.usage.input_tokens": record.usage.input_tokens,
-            "gen_ai.usage.output_tokens": record.usage.output_tokens,
-            "http.request.body.size": record.body_bytes,
-            "http.response.status_code": record.status,
-        }
-        _tell_more(fields, record)
-        return self._encoder.encode(fields).decode()
+        usage = record.usage
+        # By position, in the order of the fields: so many names cost 1 µs more.
+        line = _CallLine(
+            self._stamp.of(record.started_at_s + record.duration_s),
+            level_of(record),
+            "call",
+            record.id,
+            names.caller,
+            record.wire,
+            names.target,
+            record.attempts,
+            record.outcome,
+            _microseconds(record.duration_s),
+            record.operation,
+            names.provider,
+            names.model,
+            names.target_model,
+            record.stream,
+            usage.input_tokens,
+            usage.output_tokens,
+            record.body_bytes,
+            record.status,
+            usage.cache_read_input_tokens,
+            usage.cache_creation_input_tokens,
+            usage.cache_creation_1h_input_tokens,
+            usage.reasoning_output_tokens,
+            usage.estimated,
+            record.cost_usd,
+            _microseconds(record.first_s) if record.first_s is not None else None,
+            _microseconds(record.overhead_s) if record.overhead_s is not None else None,
+            (record.reason,) if record.reason is not None else (),
+            record.upstream_id,
+            record.parent_id,
+            record.composite,
+            record.losses,
+            record.tags or None,
+            record.error_code,
+            record.error,
+        )
+        return self._encoder.encode(line).decode()
 
     def event(self, level: Level, at_s: float, message: str, fields: Mapping[str, Field]) -> str:
         told: dict[str, Field] = {
@@ -227,29 +287,6 @@ class JsonLines:
         return self._encoder.encode(told).decode()
 
 
-def _tell_more(fields: dict[str, object], record: CallRecord) -> None:
-    """Add what is left out where it says nothing."""
-    usage = record.usage
-    optional: tuple[tuple[str, object], ...] = (
-        ("modelmux.parent_id", record.parent_id),
-        ("modelmux.composite", record.composite),
-        ("modelmux.upstream_id", record.upstream_id),
-        ("modelmux.losses", record.losses),
-        ("modelmux.tags", record.tags),
-        ("modelmux.usage.estimated", usage.estimated),
-        ("gen_ai.usage.cache_read.input_tokens", usage.cache_read_input_tokens),
-        ("gen_ai.usage.cache_write.input_tokens", usage.cache_creation_input_tokens),
-        ("modelmux.usage.cache_write_1h.input_tokens", usage.cache_creation_1h_input_tokens),
-        ("gen_ai.usage.reasoning.output_tokens", usage.reasoning_output_tokens),
-        ("error.type", record.error_code),
-        ("exception.message", record.error),
-    )
-    fields |= {name: value for name, value in optional if value}
-    if record.cost_usd is not None:
-        fields["modelmux.cost_usd"] = record.cost_usd
-    if record.first_s is not None:
-        fields["gen_ai.response.time_to_first_chunk"] = round(record.first_s, 6)
-    if record.overhead_s is not None:
-        fields["modelmux.overhead_s"] = round(record.overhead_s, 6)
-    if record.reason is not None:
-        fields["gen_ai.response.finish_reasons"] = (record.reason,)
+def _microseconds(seconds: float) -> float:
+    """`seconds` without the digits that no clock of ours has."""
+    return int(seconds * 1e6 + 0.5) / 1e6

@@ -63,7 +63,7 @@ _BODYLESS: Final = (b"GET ", b"HEAD ", b"DELETE ", b"OPTIONS ")
 
 
 class Owner(Protocol):
-    """Whoever gave the connection its slot."""
+    """Whoever gave the connection its place."""
 
     def released(self, connection: "Connection") -> None:
         """The exchange is over and the connection can have another."""
@@ -97,14 +97,14 @@ class Connection(asyncio.Protocol):
         self._response: Response | None = None
         self._phase = _IDLE
         self._fields: list[tuple[bytes, bytes]] = []
-        self._coded = False
+        self._is_coded = False
         self._is_head_request = False
         self._keep_alive = False
         self._until_close = False
-        self._surplus = False
+        self._has_surplus = False
         self._head_bytes = 0
         self._dry_bytes = 0
-        self._heard = False
+        self._was_heard = False
         self._started = 0.0
         self._since = 0.0
         self._timeouts = Timeouts()
@@ -116,8 +116,6 @@ class Connection(asyncio.Protocol):
     def is_busy(self) -> bool:
         """Whether an exchange is under way."""
         return self._response is not None
-
-    # Exchanges.
 
     def start(
         self, head: bytes, body: bytes, timeouts: Timeouts, deadline: float | None
@@ -131,7 +129,7 @@ class Connection(asyncio.Protocol):
         self._phase = _HEAD
         self._fields.clear()  # of the last response's trailers
         self._head_bytes = self._dry_bytes = 0
-        self._coded = self._heard = False
+        self._is_coded = self._was_heard = False
         self._is_head_request = head.startswith(b"HEAD ")
         self._timeouts = timeouts
         self._deadline = deadline
@@ -199,8 +197,8 @@ class Connection(asyncio.Protocol):
     def _check_silence(self, response: Response, now: float) -> None:
         limit_s = self._timeouts.idle_s
         # While reading is paused, the silence is the reader's.
-        if self._heard or response.is_paused:
-            self._heard = False
+        if self._was_heard or response.is_paused:
+            self._was_heard = False
             self._since = now
         elif limit_s and now - self._since >= limit_s:
             text = f"it was silent inside its answer for the idle timeout of {limit_s:g} s"
@@ -208,8 +206,6 @@ class Connection(asyncio.Protocol):
 
     def _time_out(self, response: Response, text: str) -> None:
         self._fail(response, TargetTimeout(f"{self._origin}: {text}"))
-
-    # The event loop's calls.
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -223,7 +219,7 @@ class Connection(asyncio.Protocol):
             # Nothing was asked: a server that says 408 before it closes, or a broken one.
             self.retire()
             return
-        self._heard = True
+        self._was_heard = True
         if self._phase != _BODY:
             self._head_bytes += len(data)
         try:
@@ -232,7 +228,7 @@ class Connection(asyncio.Protocol):
             if self._phase != _DONE:
                 self._fail(response, self._violation(error))
                 return
-            self._surplus = True
+            self._has_surplus = True
         if self._phase == _DONE:
             self._finish(response)
         elif self._phase == _BODY:
@@ -260,16 +256,14 @@ class Connection(asyncio.Protocol):
         if self._unsent is not None:
             self._write_on()
 
-    # The parser's calls.
-
     def on_message_begin(self) -> None:
         if self._phase == _DONE:
-            self._surplus = True
+            self._has_surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name in _WATCHED:
-            self._coded = True
+            self._is_coded = True
         self._fields.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
@@ -289,7 +283,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive()
         self._until_close = False
         self._phase = _BODY
-        if self._coded or self._is_head_request or not self._keep_alive:
+        if self._is_coded or self._is_head_request or not self._keep_alive:
             self._check_framing(response, fields)
 
     def on_body(self, body: bytes) -> None:
@@ -309,7 +303,7 @@ class Connection(asyncio.Protocol):
             raise ProtocolViolation(f"{self._origin}: it switched protocols, which nobody asked")
         self._phase = _INTERIM
         self._fields.clear()
-        self._coded = False
+        self._is_coded = False
 
     def _check_head(self, fields: list[tuple[bytes, bytes]]) -> None:
         head_bytes = sum(len(name) + len(value) for name, value in fields)
@@ -336,8 +330,6 @@ class Connection(asyncio.Protocol):
         if not self._keep_alive and not codings:
             self._until_close = all(name != b"content-length" for name, _ in fields)
 
-    # Endings.
-
     def _received_part(self, response: Response, data_bytes: int) -> None:
         response.unread_bytes += data_bytes
         if response.chunks:
@@ -359,7 +351,7 @@ class Connection(asyncio.Protocol):
         self._response = None
         self._phase = _IDLE
         response.is_complete = True
-        if self._keep_alive and not (self._surplus or self._write_paused):
+        if self._keep_alive and not (self._has_surplus or self._write_paused):
             if response.is_paused:
                 # Bytes that TLS had decrypted already came after reading was paused.
                 response.is_paused = False

@@ -62,8 +62,6 @@ class Pool:
     def waiting(self) -> int:
         return len(self._waiters)
 
-    # Places.
-
     def take(self) -> Connection | None:
         """An idle connection, if there is one."""
         return self._idle.pop() if self._idle else None
@@ -126,8 +124,6 @@ class Pool:
         self._opening -= 1
         self._grant_place()
 
-    # A connection's calls.
-
     def released(self, connection: Connection) -> None:
         """Take a connection back that can have another exchange."""
         while self._waiters:
@@ -171,8 +167,6 @@ class Pool:
             self.free()
         elif not granted.is_closed:
             self.released(granted)
-
-    # Time.
 
     def sweep_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Check limits from now on, until nothing is under way."""
@@ -224,8 +218,6 @@ class Pool:
                 return expires_at
             self._idle[0].retire()
         return None
-
-    # The end.
 
     def check_open(self) -> None:
         """Raise `Interrupted` if the pool was closed."""

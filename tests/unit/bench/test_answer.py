@@ -31,7 +31,7 @@ def stream(answers: Path, wire: WireName, chunks: int) -> bytes:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_what_the_mock_upstream_says_is_right(answers: Path, wire: WireName) -> None:
+def test_what_the_mock_upstream_says_is_right(answers: Path, wire: WireName):
     ask = Ask(wire, "m")
     answer.check(ask, whole(answers, wire))
     for chunks in (1, 100, 230):
@@ -39,19 +39,19 @@ def test_what_the_mock_upstream_says_is_right(answers: Path, wire: WireName) -> 
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_another_text_is_wrong(answers: Path, wire: WireName) -> None:
+def test_another_text_is_wrong(answers: Path, wire: WireName):
     with pytest.raises(WrongAnswer, match="the text is"):
         answer.check(Ask(wire, "m"), whole(answers, wire, "swapped"))
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_a_lost_chunk_is_wrong(answers: Path, wire: WireName) -> None:
+def test_a_lost_chunk_is_wrong(answers: Path, wire: WireName):
     with pytest.raises(WrongAnswer, match="the text is"):
         answer.check(Ask(wire, "m", Stream(50)), stream(answers, wire, 49))
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_a_cut_stream_is_wrong(answers: Path, wire: WireName) -> None:
+def test_a_cut_stream_is_wrong(answers: Path, wire: WireName):
     body = stream(answers, wire, 50)
     for length in (len(body) - 1, len(body) - 20, len(body) // 2):
         with pytest.raises(WrongAnswer, match="cannot be read"):
@@ -59,7 +59,7 @@ def test_a_cut_stream_is_wrong(answers: Path, wire: WireName) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_another_usage_is_wrong(answers: Path, wire: WireName) -> None:
+def test_another_usage_is_wrong(answers: Path, wire: WireName):
     for ask, body in (
         (Ask(wire, "m"), whole(answers, wire)),
         (Ask(wire, "m", Stream(3)), stream(answers, wire, 3)),
@@ -70,7 +70,7 @@ def test_another_usage_is_wrong(answers: Path, wire: WireName) -> None:
             answer.check(ask, changed)
 
 
-def test_a_usage_that_comes_twice_is_wrong(answers: Path) -> None:
+def test_a_usage_that_comes_twice_is_wrong(answers: Path):
     body = stream(answers, "openai", 3)
     usage = body.split(b"\n\n")[-3] + b"\n\n"
     assert b"completion_tokens" in usage

@@ -24,11 +24,11 @@ def recorded(tmp_path: Path, report: Report) -> baseline.Baseline:
     return read
 
 
-def test_there_may_be_no_recorded_run(tmp_path: Path) -> None:
+def test_there_may_be_no_recorded_run(tmp_path: Path):
     assert baseline.read(tmp_path / "baseline.json") is None
 
 
-def test_a_change_is_told_with_both_ranges(tmp_path: Path) -> None:
+def test_a_change_is_told_with_both_ranges(tmp_path: Path):
     before = recorded(tmp_path, made([20, 22]))
     first, line = baseline.changes(made([30, 31]), before)
     assert "this kind of machine" in first
@@ -38,23 +38,23 @@ def test_a_change_is_told_with_both_ranges(tmp_path: Path) -> None:
     assert line.endswith("higher than every earlier round")
 
 
-def test_ranges_that_overlap_are_noise(tmp_path: Path) -> None:
+def test_ranges_that_overlap_are_noise(tmp_path: Path):
     before = recorded(tmp_path, made([20, 22]))
     assert list(baseline.changes(made([21, 23]), before))[1].endswith("within noise")
 
 
-def test_what_got_better_is_told_too(tmp_path: Path) -> None:
+def test_what_got_better_is_told_too(tmp_path: Path):
     before = recorded(tmp_path, made([20, 22]))
     assert list(baseline.changes(made([10, 11]), before))[1].endswith(
         "lower than every earlier round"
     )
 
 
-def test_one_round_says_nothing_about_noise(tmp_path: Path) -> None:
+def test_one_round_says_nothing_about_noise(tmp_path: Path):
     before = recorded(tmp_path, made([20]))
     assert list(baseline.changes(made([40]), before))[1].endswith("%")
 
 
-def test_another_machine_is_named(tmp_path: Path) -> None:
+def test_another_machine_is_named(tmp_path: Path):
     before = recorded(tmp_path, made([20], cpu="another kind"))
     assert "another kind of machine" in next(baseline.changes(made([20]), before))

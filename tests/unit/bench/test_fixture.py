@@ -11,7 +11,7 @@ def split(request: bytes) -> tuple[list[str], dict[str, object]]:
 
 
 @pytest.mark.parametrize("wire", ["openai", "anthropic"])
-def test_a_call_looks_like_an_sdks(wire: WireName) -> None:
+def test_a_call_looks_like_an_sdks(wire: WireName):
     request = fixture.request(Ask(wire, "some-model"), port=3000, prefix="", credential=CALLER_KEY)
     (line, *headers), body = split(request)
     assert line == f"POST {fixture.PATHS[wire]} HTTP/1.1"
@@ -22,7 +22,7 @@ def test_a_call_looks_like_an_sdks(wire: WireName) -> None:
     assert 900 < len(request) - len(line) < 2500
 
 
-def test_a_streams_pace_travels_in_the_prompt() -> None:
+def test_a_streams_pace_travels_in_the_prompt():
     ask = Ask("anthropic", "m", Stream(chunks=7, interval_us=250))
     request = fixture.request(ask, port=3000, prefix="/x", credential="k")
     assert request.startswith(b"POST /x/v1/messages ")
@@ -30,16 +30,16 @@ def test_a_streams_pace_travels_in_the_prompt() -> None:
     assert b'"stream":true' in request
 
 
-def test_a_large_prompt_makes_a_large_body() -> None:
+def test_a_large_prompt_makes_a_large_body():
     ask = Ask("openai", "m", prompt_bytes=127 * 1024)
     assert 127 * 1024 < len(fixture.request(ask, port=1, prefix="", credential="k")) < 135 * 1024
 
 
-def test_the_callers_key_is_none_of_the_providers() -> None:
+def test_the_callers_key_is_none_of_the_providers():
     assert not any(key in CALLER_KEY or CALLER_KEY in key for key in UPSTREAM_KEYS.values())
 
 
-def test_a_streams_text_begins_again_when_it_is_longer_than_its_words() -> None:
+def test_a_streams_text_begins_again_when_it_is_longer_than_its_words():
     once = fixture.text_of(Stream(len(fixture.WORDS)))
     assert fixture.text_of(Stream(2 * len(fixture.WORDS))) == once * 2
     assert fixture.text_of(None) == fixture.TEXT

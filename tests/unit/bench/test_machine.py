@@ -9,12 +9,12 @@ intr 1
 """
 
 
-def test_a_core_is_busy_with_everything_but_idling_and_waiting() -> None:
+def test_a_core_is_busy_with_everything_but_idling_and_waiting():
     ticks = 60 + 1 + 50 + 4 + 5 + 6
     assert machine.busy_ns(0, STAT) == ticks * 1_000_000_000 // machine.TICKS_PER_S
 
 
-def test_server_and_driver_have_cores_of_their_own_where_there_are_two() -> None:
+def test_server_and_driver_have_cores_of_their_own_where_there_are_two():
     cores = machine.choose_cores()
     allowed = os.sched_getaffinity(0)
     assert {cores.server, cores.driver} <= allowed

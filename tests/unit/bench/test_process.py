@@ -27,13 +27,13 @@ def start(tmp_path: Path, code: str, lines: int) -> Process:
     return started
 
 
-def test_descendants_are_found_through_generations() -> None:
+def test_descendants_are_found_through_generations():
     parent_of = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1, 21: 20}
     assert process.descendants(10, parent_of) == [10, 11, 12]
     assert process.descendants(21, parent_of) == [21]
 
 
-def test_a_tree_is_measured_with_its_children(tmp_path: Path) -> None:
+def test_a_tree_is_measured_with_its_children(tmp_path: Path):
     started = start(tmp_path, PARENT, 2)
     try:
         tree = started.tree()
@@ -48,7 +48,7 @@ def test_a_tree_is_measured_with_its_children(tmp_path: Path) -> None:
         started.stop()
 
 
-def test_stop_ends_children_that_would_stay(tmp_path: Path) -> None:
+def test_stop_ends_children_that_would_stay(tmp_path: Path):
     started = start(tmp_path, DEAF_CHILD, 2)
     tree = started.tree()
     started.stop()
@@ -56,7 +56,7 @@ def test_stop_ends_children_that_would_stay(tmp_path: Path) -> None:
     assert not any(process.runs(pid) for pid in tree)
 
 
-def test_the_cpu_clock_of_another_process_is_the_one_it_sees_itself(tmp_path: Path) -> None:
+def test_the_cpu_clock_of_another_process_is_the_one_it_sees_itself(tmp_path: Path):
     code = "import time; e = time.process_time() + .2\nwhile time.process_time() < e: pass\n" + IDLE
     started = start(tmp_path, code, 1)
     try:
@@ -65,7 +65,7 @@ def test_the_cpu_clock_of_another_process_is_the_one_it_sees_itself(tmp_path: Pa
         started.stop()
 
 
-def test_a_process_that_has_ended_says_why(tmp_path: Path) -> None:
+def test_a_process_that_has_ended_says_why(tmp_path: Path):
     core = min(os.sched_getaffinity(0))
     command = [sys.executable, "-c", "raise SystemExit('no such luck')"]
     ended = Process("it", command, core=core, log=tmp_path / "log")
@@ -74,7 +74,7 @@ def test_a_process_that_has_ended_says_why(tmp_path: Path) -> None:
             ended.check_alive()
 
 
-def test_what_is_started_inside_a_pin_stays_there(tmp_path: Path) -> None:
+def test_what_is_started_inside_a_pin_stays_there(tmp_path: Path):
     before = os.sched_getaffinity(0)
     core = max(before)
     with process.pinned(core):
@@ -82,7 +82,7 @@ def test_what_is_started_inside_a_pin_stays_there(tmp_path: Path) -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_time_of_start_is_known(tmp_path: Path) -> None:
+def test_time_of_start_is_known(tmp_path: Path):
     before = time.monotonic_ns()
     started = start(tmp_path, IDLE, 1)
     started.stop()

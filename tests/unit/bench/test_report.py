@@ -41,23 +41,23 @@ def made() -> Report:
     )
 
 
-def test_a_cell_gives_the_range_when_there_is_one() -> None:
+def test_a_cell_gives_the_range_when_there_is_one():
     assert report.cell(Spread(1234.5, 1000, 2000, 3), 0) == "1,234 [1,000 to 2,000]"
     assert report.cell(Spread(1.25, 1.25, 1.25, 1), 2) == "1.25"
     assert report.cell(None, 2) == "-"
 
 
-def test_goals_are_judged_on_what_is_compared() -> None:
+def test_goals_are_judged_on_what_is_compared():
     cpu, start = made().rows
     assert report.goal(cpu.figure, cpu) == "≤ 2.50 missed"
     assert report.goal(start.figure, start) == "≤ 0.500 ok"
 
 
-def test_nginx_comes_before_the_gateway() -> None:
+def test_nginx_comes_before_the_gateway():
     assert report.servers(made().rows) == ["nginx", "gateway"]
 
 
-def test_both_tables_tell_every_figure_and_note() -> None:
+def test_both_tables_tell_every_figure_and_note():
     for text in (report.to_text(made()), report.to_markdown(made())):
         for part in (
             "a test",
@@ -70,12 +70,12 @@ def test_both_tables_tell_every_figure_and_note() -> None:
             assert part in text
 
 
-def test_disturbed_and_limited_windows_are_told() -> None:
+def test_disturbed_and_limited_windows_are_told():
     text = report.to_text(made())
     assert "others used at most 20% of the server's core" in text
     assert "1 windows were not quiet" in text
     assert "not by the server: burst (gateway)" in text
 
 
-def test_json_comes_back_as_it_went() -> None:
+def test_json_comes_back_as_it_went():
     assert msgspec.json.decode(report.to_json(made()), type=Report) == made()

@@ -44,8 +44,10 @@ class Ran(NamedTuple):
 class Cli:
     """Runs `modelmux` in this process, at home in folders of its own."""
 
-    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, sockets: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.home = folder
+        self.sockets = sockets
+        """For sockets: their paths are short, and pytest's folders are deep."""
         self.folder = folder / "work"
         self.folder.mkdir()
         self._capture = capture
@@ -72,14 +74,13 @@ def cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Generator[Cli, None, None]:
     """A command line that sees nothing of the real machine's configuration."""
-    made = Cli(tmp_path, capsys)
+    runtime = Path(tempfile.mkdtemp(prefix="modelmux-"))
+    made = Cli(tmp_path, runtime, capsys)
     monkeypatch.chdir(made.folder)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in list(os.environ):
         if name.startswith(("MODELMUX_", "XDG_", "OLLAMA_", "VERTEX_", "LLM_")):
             monkeypatch.delenv(name)
-    # A unix socket's path is short, and pytest's folders are deep.
-    runtime = Path(tempfile.mkdtemp(prefix="modelmux-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setattr(parts, "provider_types", lambda: TYPES)
     monkeypatch.setattr(options, "listens", lambda _host, _port: False)

@@ -72,3 +72,10 @@ def test_a_bare_modelmux_heeds_the_variable(cli: Cli, monkeypatch: pytest.Monkey
     assert ran.err.startswith("modelmux: mcp (MODELMUX_MODE=mcp)\n")
     monkeypatch.setenv("MODELMUX_MODE", "http")
     assert cli().code == 2
+
+
+def test_a_bare_modelmux_heeds_dotenv(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MODELMUX_MODE", "")  # so that it is put back
+    monkeypatch.delenv("MODELMUX_MODE")
+    (cli.folder / ".env").write_text("MODELMUX_MODE=mcp\n")
+    assert cli().err.startswith("modelmux: mcp (MODELMUX_MODE=mcp)\n")

@@ -36,10 +36,10 @@ class Keyboard(io.StringIO):
 def test_a_running_gateway_answers_piece_by_piece(cli: Cli):
     with running() as gateway:
         gateway.says(
-            "/v1/chat/completions", ROLE + text("Hel") + b": ping\n\n" + text("lo") + USAGE + END
+            "/v1/chat/completions", ROLE + text("Hol") + b": ping\n\n" + text("lo") + USAGE + END
         )
         ran = cli("chat", "-m", "fast", "what", "is", "it?")
-        assert (ran.code, ran.out) == (0, "Hello\n")
+        assert (ran.code, ran.out) == (0, "Hollo\n")
         assert msgspec.json.decode(gateway.bodies[-1]) == {
             "model": "fast",
             "messages": [{"role": "user", "content": "what is it?"}],
@@ -49,8 +49,8 @@ def test_a_running_gateway_answers_piece_by_piece(cli: Cli):
 
 def test_an_answer_that_ends_its_line_gets_no_other(cli: Cli):
     with running() as gateway:
-        gateway.says("/v1/chat/completions", text("Hello\n") + END)
-        assert cli("chat", "-m", "m", "p").out == "Hello\n"
+        gateway.says("/v1/chat/completions", text("Hollo\n") + END)
+        assert cli("chat", "-m", "m", "p").out == "Hollo\n"
 
 
 def test_a_running_gateway_is_asked_for_a_model_if_none_is_named(cli: Cli):
@@ -68,9 +68,9 @@ def test_of_several_gateways_one_has_to_be_chosen(cli: Cli):
 
 
 def test_without_a_gateway_this_process_answers(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    gateway = FakeBuilt([FakeModel("modelmux/echo"), FakeModel("fast")], texts=["Hel", "lo"])
+    gateway = FakeBuilt([FakeModel("modelmux/echo"), FakeModel("fast")], texts=["Hol", "lo"])
     gateway.built_by(monkeypatch)
-    assert cli("chat", "hi").out == "Hello\n"
+    assert cli("chat", "hi").out == "Hollo\n"
     assert gateway.asked == [("fast", "hi")]
     assert gateway.closed
 
@@ -95,7 +95,7 @@ def test_a_configuration_that_is_named_is_used_here(cli: Cli, monkeypatch: pytes
 
 def test_a_stream_that_fails_is_a_failure(cli: Cli):
     with running() as gateway:
-        gateway.says("/v1/chat/completions", text("Hel") + frame({"error": {"message": "cut"}}))
+        gateway.says("/v1/chat/completions", text("Hol") + frame({"error": {"message": "cut"}}))
         ran = cli("chat", "-m", "m", "p")
     assert ran.code == 1
     assert "modelmux: cut\n" in ran.err
@@ -128,7 +128,7 @@ def test_a_question_is_the_arguments_or_stdin(monkeypatch: pytest.MonkeyPatch):
 
 def test_no_question_is_wrong_usage(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", Keyboard(is_terminal=True))
-    with pytest.raises(Misused, match="expected a question$"):
+    with pytest.raises(Misused, match=r"expected a question$"):
         question(())
     monkeypatch.setattr(sys, "stdin", Keyboard(" \n"))
     with pytest.raises(Misused, match="which was empty"):

@@ -23,9 +23,9 @@ def test_config_alone_prints_its_help(cli: Cli):
 
 
 def test_an_unknown_part_of_config_is_wrong_usage(cli: Cli):
-    ran = cli("config", "shwo")
+    ran = cli("config", "shov")
     assert ran.code == 2
-    assert "shwo" in ran.err
+    assert "shov" in ran.err
 
 
 def test_show_prints_each_value_with_its_origin(configured: Cli):

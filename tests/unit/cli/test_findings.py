@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from modelmux.cli import findings
+from modelmux.cli import findings, parts
 from modelmux.cli.findings import Finding
 from modelmux.cli.options import load_config
+from modelmux.config.discover import ProviderType
 from modelmux.config.load import Loaded
 from modelmux.config.paths import Directories
 from modelmux.errors import ConfigError
@@ -85,10 +86,9 @@ def test_each_provider_is_asked_for_its_key_and_its_host(cli: Cli):
     assert "s3ntinel" not in repr(found)
 
 
-def test_a_provider_on_a_socket_is_looked_for_there(cli: Cli, tmp_path: Path):
-    path = Path(findings.__file__).with_name("x")  # replaced below by one that is short enough
+def test_a_provider_on_a_socket_is_looked_for_there(cli: Cli):
+    path = cli.sockets / "p.sock"
     with socket.socket(socket.AF_UNIX) as line:
-        path = cli.home / "p.sock"
         line.bind(str(path))
         text = f'[[providers]]\nname = "a"\ntype = "ollama"\nbase_url = "unix:{path}"'
         found = findings.providers(loaded(cli, text), TYPES, lambda _h, _p: "no")
@@ -118,8 +118,8 @@ def test_a_port_is_free_or_somebody_has_it(cli: Cli):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         taken = listeners(cli, address)
-        assert (taken.state, taken.fix) == ("fail", "stop that, or choose another port")
-        assert taken.detail.endswith(" has it")
+        assert taken.state == "fail"
+        assert "stop what listens there" in taken.fix
         assert listeners(cli, address, {address: 7}).detail == "our gateway listens there (pid 7)"
     assert listeners(cli, address) == Finding("ok", f"listen {address}", "free")
 
@@ -127,11 +127,9 @@ def test_a_port_is_free_or_somebody_has_it(cli: Cli):
 @pytest.mark.parametrize(
     ("address", "state"),
     [
-        (":0", "ok"),
         ("fd:3", "ok"),
         ("unix:@name", "ok"),
         ("nobody.invalid:1", "fail"),
-        ("192.0.2.1:1024", "fail"),
         ("unix:/no/such/folder/s", "fail"),
         ("unix:/etc/passwd", "fail"),
     ],
@@ -143,7 +141,7 @@ def test_an_address_that_cannot_be_had_is_told(cli: Cli, address: str, state: st
 
 
 def test_a_socket_in_a_folder_of_ours_is_well(cli: Cli):
-    assert listeners(cli, f"unix:{cli.home}/s").state == "ok"
+    assert listeners(cli, f"unix:{cli.sockets}/s").state == "ok"
 
 
 VERTEX = '[vertex]\nproject = "p"\nregion = "r"\nmodel = "m"\n'
@@ -155,9 +153,6 @@ def google(cli: Cli, environ: dict[str, str], text: str = VERTEX) -> list[Findin
 
 @pytest.fixture
 def with_vertex(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    from modelmux.cli import parts
-    from modelmux.config.discover import ProviderType
-
     monkeypatch.setattr(parts, "provider_types", lambda: {**TYPES, "vertex": ProviderType()})
     return cli
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from modelmux.cli.options import listens, load_config
+from modelmux.cli.options import listens, load_config, load_quietly
 from modelmux.errors import ConfigError
 from tests.unit.cli.conftest import Cli
 
@@ -20,6 +20,11 @@ def test_a_path_replaces_it(cli: Cli):
     assert load_config(Path("other.toml")).config.server.port == 2048
     with pytest.raises(ConfigError):
         load_config(Path("none.toml"))
+
+
+def test_a_gateway_inside_a_command_logs_no_calls(cli: Cli):
+    cli.project("[server]\nlog_level = 'trace'")
+    assert load_quietly().config.server.log_level == "warn"
 
 
 def test_a_port_is_asked_whether_somebody_listens():

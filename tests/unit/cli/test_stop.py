@@ -29,6 +29,17 @@ def test_a_gateway_that_goes_on_is_a_failure_with_a_way_out(cli: Cli):
     assert "--now" in caught.value.hint
 
 
+def test_a_gateway_that_cannot_say_is_not_taken_for_gone(cli: Cli):
+    with running() as gateway:
+        gateway.says("/control/stop", {})
+
+        def sleep(_: float) -> None:
+            gateway.says("/control/status", b"busy", 503)
+
+        with pytest.raises(CommandFailed, match="still runs"):
+            stop(None, now=False, timeout_s=1, as_json=False, sleep=sleep)
+
+
 def test_not_waiting_returns_at_once(cli: Cli):
     with running() as gateway:
         gateway.says("/control/stop", {})

@@ -25,6 +25,13 @@ def test_keys_or_a_clear_word_open_it(machine: Machine, more: str):
     machine.load()
 
 
+def test_opening_the_door_to_everybody_while_there_are_keys_is_a_warning(machine: Machine):
+    (warning,) = machine.warnings(
+        '[server]\nallow_anonymous = true\n[[keys]]\nname = "k"\nsecret = "0123456789abcdef"'
+    )
+    assert "server.allow_anonymous: has no effect" in warning
+
+
 @pytest.mark.parametrize("address", ["unix:/run/m.sock", "127.0.0.1:3000", "[::1]:3000", "fd:3"])
 def test_a_listener_of_this_machine_needs_none(machine: Machine, address: str):
     machine.project(f'[server]\nlisten = ["{address}"]')

@@ -66,6 +66,6 @@ def test_a_place_finds_the_line_by_itself():
 
 
 def test_the_nearest_word_is_offered_and_a_strange_one_is_not():
-    assert nearest("provders", ["providers", "models"]) == "providers"
-    assert did_you_mean("provders", ["providers"]) == "; did you mean 'providers'?"
+    assert nearest("provjders", ["providers", "models"]) == "providers"
+    assert did_you_mean("provjders", ["providers"]) == "; did you mean 'providers'?"
     assert did_you_mean("zzz", ["providers"]) == ""

@@ -41,9 +41,6 @@ def loop(request):
     return LOOPS[request.param]
 
 
-# Exchanges.
-
-
 def test_an_exchange_sends_what_it_was_given_and_gives_what_came(loop):
     async def scene():
         async with serving() as server, connected(server.url) as client:
@@ -152,9 +149,6 @@ def test_every_response_belongs_to_its_own_request(loop):
             assert client.counters.reused == 396
 
     play(scene, loop)
-
-
-# Reuse.
 
 
 def test_a_connection_is_used_again_and_counted(loop):
@@ -357,9 +351,6 @@ def test_garbage_behind_a_response_does_not_reach_the_next(loop):
     play(scene, loop)
 
 
-# Failures.
-
-
 def test_a_port_where_nobody_listens_is_unreachable(loop):
     async def scene():
         with socket.socket() as unused:
@@ -511,9 +502,6 @@ def test_a_stream_that_is_cut_is_interrupted(loop, ending):
     play(scene, loop)
 
 
-# Giving up.
-
-
 def test_cancelling_a_call_closes_its_connection(loop):
     async def scene():
         async with serving() as server, connected(server.url) as client:
@@ -614,9 +602,6 @@ def test_calls_cancelled_wherever_they_are_leave_no_place_taken(loop):
                     last.create_task(ask(client))
 
     play(scene, loop)
-
-
-# Time.
 
 
 def test_waiting_for_a_free_connection_counts_as_connecting():
@@ -759,9 +744,6 @@ def test_an_idle_connection_is_closed_when_its_time_is_over():
     play(scene, ClockLoop)
 
 
-# Back-pressure.
-
-
 @pytest.mark.parametrize("is_tls", [False, True])
 def test_a_slow_reader_holds_the_server_back_and_not_the_memory(loop, tmp_path, is_tls):
     total = (50 if is_tls else 200) * 1_000_000
@@ -819,9 +801,6 @@ def test_a_server_that_does_not_read_holds_the_request_back(loop):
             assert client.counters.idle == 1
 
     play(scene, loop)
-
-
-# The end.
 
 
 def test_closing_the_client_interrupts_what_is_under_way_and_what_waits(loop):

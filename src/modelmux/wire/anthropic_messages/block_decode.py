@@ -50,6 +50,7 @@ _SOURCES: dict[str, frozenset[str]] = {
 }
 """Sources of media that the neutral model has; a document's own `content` blocks are none."""
 
+_TextBlock = schema.TextBlock
 _NOTHING: Mapping[str, Raw] = {}
 
 _block = msgspec.json.Decoder(schema.Block)
@@ -86,6 +87,8 @@ class Reader:
             block = _block.decode(raw)
         except extra.MALFORMED:
             return self._carefully(raw, f"{at}/{index}")
+        if type(block) is _TextBlock and block.citations is None and block.cache_control is None:
+            return Text(block.text)  # as most blocks are
         return self._convert(block, _NOTHING, at, index)
 
     def _carefully(self, raw: Raw, at: str) -> Part:
@@ -109,8 +112,6 @@ class Reader:
         self, block: schema.Block, unknown: Mapping[str, Raw], at: str, index: int
     ) -> Part:
         match block:
-            case schema.TextBlock(text, None, None):
-                return Text(text, extra=_keep(unknown, at, index)) if unknown else Text(text)
             case schema.TextBlock(text, marker, citations):
                 cited = tuple([citation(raw) for raw in citations or ()])
                 return Text(text, cited, cache(marker), _keep(unknown, at, index))

@@ -94,7 +94,10 @@ def place_citations(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
     A citation of this API supports all of the text block that it stands in.
     """
-    if not any(type(part) is Text and part.citations for part in parts):
+    for part in parts:
+        if type(part) is Text and part.citations:
+            break
+    else:
         return parts
     out: list[Part] = []
     start = 0

@@ -78,7 +78,7 @@ class Relay:
     def finish(self) -> bytes:
         rest = b"".join(self._held)
         self._held = []
-        out = self._last(rest) if rest.strip() else b""
+        out = self._last(rest) if rest.strip() else rest
         return out if self._watch.ended else out + self._watch.close()
 
     def fail(self, failure: Failure) -> bytes:

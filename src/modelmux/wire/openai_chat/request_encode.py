@@ -77,7 +77,8 @@ def encode(request: Request, profile: Profile = UNKNOWN) -> Encoded:
         out["user"] = request.user
     if request.stream:
         _stream(profile, out)
-    losses.extend(extra.losses(request.extra, NAME))
+    if request.extra is not None:
+        losses.extend(extra.losses(request.extra, NAME))
     changed = names.changed
     restore = Restore(format_tool, changed) if format_tool or changed else None
     return Encoded(msgspec.json.encode(out), tuple(losses), restore)
@@ -115,6 +116,8 @@ def _encode_own(request: Request, profile: Profile) -> Encoded:
 
 def _unsayable(request: Request, profile: Profile) -> Iterable[Loss]:
     """What of another wire's request the API, or this model, has no word for at all."""
+    if not request.messages:
+        raise InvalidRequest("messages: expected at least one, got none", param="messages")
     if request.messages[-1].role == "assistant" and not profile.prefill:
         raise InvalidRequest(
             "messages: the model does not continue an answer that was begun for it: "
@@ -163,6 +166,12 @@ def _sampling(sampling: Sampling, profile: Profile, losses: list[Loss], out: Jso
         out["logprobs"] = sampling.logprobs
     if sampling.top_logprobs is not None:
         out["top_logprobs"] = sampling.top_logprobs
+    if profile.refuses or profile.temperature_or_top_p:
+        _refused(profile, losses, out)
+
+
+def _refused(profile: Profile, losses: list[Loss], out: Json) -> None:
+    """Leave out what the model is known to answer with 400."""
     losses += [
         Loss(f"/sampling/{name}", f"the model refuses {name}")
         for name in sorted(profile.refuses)
@@ -175,11 +184,12 @@ def _sampling(sampling: Sampling, profile: Profile, losses: list[Loss], out: Jso
 def _foreign_sampling(sampling: Sampling, profile: Profile, losses: list[Loss], out: Json) -> None:
     """What another wire says of sampling. Each wire has words that others do not."""
     _sampling(sampling, profile, losses, out)
-    losses += [
-        Loss(f"/sampling/{name}", f"{NAME} has no {name} of another wire's kind")
-        for name in ("top_k", "logit_bias")
-        if getattr(sampling, name) is not None
-    ]
+    if sampling.top_k is not None or sampling.logit_bias is not None:
+        losses += [
+            Loss(f"/sampling/{name}", f"{NAME} has no {name} of another wire's kind")
+            for name in ("top_k", "logit_bias")
+            if getattr(sampling, name) is not None
+        ]
     stop = sampling.stop
     if stop and "stop" in profile.refuses:
         losses.append(Loss("/sampling/stop", "the model refuses stop sequences"))

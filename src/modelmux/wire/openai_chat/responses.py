@@ -89,14 +89,15 @@ def decode(body: bytes) -> Response:
     for image in m.images or ():
         parts += _image(image)
     called = _calls(m, response_id, kept, body)
-    reason = usage.reason(choice.finish_reason, called=bool(called), refused=bool(m.refusal))
-    kept.update(usage.kept_reason(choice.finish_reason, reason))
+    kept.update(usage.kept_reason(choice.finish_reason, called=bool(called)))
+    counted, beside = usage.decode_whole(r.usage)
+    kept.update(beside)
     return Response(
         response_id,
         r.model or "",
         (*parts, *called),
-        reason,
-        usage.decode(r.usage) or NO_USAGE,
+        usage.reason(choice.finish_reason),
+        counted,
         choice.stop_reason if isinstance(choice.stop_reason, str) else None,
         int(r.created or 0),
         Extra(NAME, kept) if kept else None,
@@ -212,11 +213,12 @@ def _generic(call: schema.ToolCall, body: bytes, index: int) -> Generic:
 def encode(response: Response, envelope: Envelope) -> bytes:
     """The answer to a caller who asked with `envelope`."""
     legacy = calls.LEGACY in envelope.spelling
+    called = any(isinstance(part, ToolCall) for part in response.parts)
     choice = {
         "index": 0,
         "message": _message(response.parts, legacy),
         "logprobs": None,
-        "finish_reason": usage.reason_name(response.reason, legacy=legacy),
+        "finish_reason": usage.reason_name(response.reason, called=called, legacy=legacy),
     }
     choices: list[object] = [choice]
     out: Json = {
@@ -326,7 +328,7 @@ def summarise(body: bytes) -> Summary:
     choice = seen.choices[0] if seen.choices else None
     failure = _failure(seen.object, seen.error, choice.error if choice else Raw(), body)
     return Summary(
-        usage.decode(seen.usage, keep=False),
+        usage.decode(seen.usage),
         usage.reason(choice.finish_reason) if choice is not None else None,
         failure,
     )

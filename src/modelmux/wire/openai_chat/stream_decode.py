@@ -10,8 +10,8 @@ reason: servers forget `[DONE]`. A stream that closes before a finish reason was
 from msgspec import Raw
 
 from modelmux.errors import ProtocolViolation
-from modelmux.ir.events import Event, Fail, Finish, PartDelta, Ping, Start
-from modelmux.ir.response import NO_USAGE, Failure
+from modelmux.ir.events import Event, Fail, Finish, Ping, Start
+from modelmux.ir.response import Failure
 from modelmux.wire import extra
 from modelmux.wire.framing import sse
 from modelmux.wire.openai_chat import (
@@ -51,9 +51,8 @@ class Decoder:
         self._started = self._ended = False
         self._id = ""
         self._reason: str | None = None  # the API's word
-        self._refused = False
         self._stop_sequence: str | None = None
-        self._usage = NO_USAGE
+        self._usage = Raw()  # the last that says something
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes."""
@@ -103,10 +102,10 @@ class Decoder:
             except extra.MALFORMED:
                 pass  # it is no such chunk: read it in full
             else:
+                if delta.reasoning_content:
+                    self._serial.say("reasoning", delta.reasoning_content, out)
                 if delta.content:
                     self._serial.say("text", delta.content, out)
-                elif delta.reasoning_content:
-                    self._serial.say("reasoning", delta.reasoning_content, out)
                 return
         self._talking = False
         try:
@@ -132,14 +131,15 @@ class Decoder:
             self._start(chunk, raw, out)
         if chunk.usage or chunk.x_groq is not None or (choice is not None and choice.usage):
             groq, inner = chunk.x_groq or schema.XGroq(), choice or schema.ChunkChoice()
-            found = usage.decode(usage.first(chunk.usage, groq.usage, inner.usage))
-            self._usage = found or self._usage
+            found = usage.first(chunk.usage, groq.usage, inner.usage)
+            if usage.decode(found) is not None:
+                self._usage = found
         if choice is not None:
             if choice.delta is not None:
                 self._delta(choice.delta, out)
                 # Once text is coming, more of it is what comes next.
-                said = out[-1] if out else None
-                self._talking = self._tags is None and isinstance(said, PartDelta)
+                said = choice.delta.content or choice.delta.reasoning_content
+                self._talking = self._tags is None and isinstance(said, str)
             if choice.finish_reason or present(choice.logprobs):
                 self._note(choice, raw, out)
 
@@ -180,7 +180,6 @@ class Decoder:
             else:
                 self._pieces(content, out)
         if delta.refusal:
-            self._refused = True
             self._serial.say("refusal", delta.refusal, out)
         for call in delta.tool_calls or ():
             self._call(call, out)
@@ -270,10 +269,12 @@ class Decoder:
         if sound is not None:
             self._serial.add(sound, out)
         self._serial.advance(out, end=True)
-        reason = usage.reason(self._reason, called=self._calls.count > 0, refused=self._refused)
-        self._rest.fields.update(usage.kept_reason(self._reason, reason))
-        kept = self._rest.take()
-        out.append(Finish(reason, self._usage, self._stop_sequence, kept))
+        kept = self._rest.fields
+        kept.update(usage.kept_reason(self._reason, called=self._calls.count > 0))
+        counted, beside = usage.decode_whole(self._usage)
+        kept.update(beside)
+        reason = usage.reason(self._reason)
+        out.append(Finish(reason, counted, self._stop_sequence, self._rest.take()))
         self._ended = True
 
     def _fail(self, failure: Failure, out: list[Event]) -> None:

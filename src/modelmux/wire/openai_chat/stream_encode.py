@@ -32,6 +32,8 @@ _TOP = re.compile(r"/([^/]+)")
 _CHOICE = re.compile(r"/choices/0/([^/]+)")
 _MESSAGE = re.compile(r"/choices/0/message/([^/]+)")
 
+_USAGE = re.compile(r"/usage/([^/]+)")
+
 _PIECE = "\x00"
 """Stands for the text in the JSON of a delta, from which the bytes round it are made."""
 _ENCODED_PIECE = msgspec.json.encode(_PIECE)
@@ -182,11 +184,8 @@ class Encoder:
         out = b""
         if message := dict(_matching(_MESSAGE, event.extra)):
             out = self._chunk(message)
-        choice: Json = {
-            "index": 0,
-            "delta": {},
-            "finish_reason": usage.reason_name(event.reason, legacy=self._legacy),
-        }
+        reason = usage.reason_name(event.reason, called=self._tool >= 0, legacy=self._legacy)
+        choice: Json = {"index": 0, "delta": {}, "finish_reason": reason}
         own = _matching(_CHOICE, event.extra)
         choice.update({name: raw for name, raw in own.items() if name != "message"})
         more: Json = {"choices": [choice]}
@@ -194,7 +193,8 @@ class Encoder:
         more.update({name: raw for name, raw in top.items() if name not in _REPEATED})
         out += self._head + b"," + msgspec.json.encode(more)[1:-1] + self._tail
         if self._include_usage and event.usage != NO_USAGE:
-            last = {"choices": (), "usage": usage.encode(event.usage)}
+            counts = {**usage.encode(event.usage), **_matching(_USAGE, event.extra)}
+            last = {"choices": (), "usage": counts}
             out += self._head + b"," + msgspec.json.encode(last)[1:] + b"\n\n"
         return out + DONE
 

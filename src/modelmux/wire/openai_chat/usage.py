@@ -3,10 +3,10 @@
 import msgspec
 from msgspec import Raw, Struct
 
-from modelmux.ir.parts import Extra
-from modelmux.ir.response import FinishReason, Usage
+from modelmux.ir.response import NO_USAGE, FinishReason, Usage
 from modelmux.wire import extra
-from modelmux.wire.openai_chat.schema import NAME, objects, present
+from modelmux.wire.extra import Fields
+from modelmux.wire.openai_chat.schema import objects, present
 
 
 class PromptDetails(Struct):
@@ -32,7 +32,10 @@ class CompletionUsage(Struct):
 
 _usage = msgspec.json.Decoder(CompletionUsage, strict=False)
 
-_COUNTS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_DETAILS = {
+    name: f"/usage/{name}" for name in ("prompt_tokens_details", "completion_tokens_details")
+}
+"""Pointers of what OpenAI's own usage always has beside its counts."""
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -52,69 +55,70 @@ _NAMES: dict[FinishReason, str] = {
 }
 
 
-def decode(raw: Raw, keep: bool = True) -> Usage | None:
-    """The counts in a `usage` object; `None` where there is none to read.
+def decode(raw: Raw) -> Usage | None:
+    """The counts in a `usage` object; `None` where it is null, nothing, or says none."""
+    u = _read(raw)
+    return None if u is None else _counted(u)
 
-    Args:
-        raw: The object, `null`, or nothing.
-        keep: Remember what the model has no word for, so that it can be given back.
-    """
+
+def decode_whole(raw: Raw) -> tuple[Usage, Fields]:
+    """The counts, and what the object says beside them, by pointer in the whole answer."""
+    u = _read(raw)
+    if u is None:
+        return NO_USAGE, {}
+    counted = _counted(u)
+    fields = objects.decode(raw)
+    for name, count in _counts(counted).items():
+        if getattr(u, name) == count:  # else the sum of other parts than ours
+            fields.pop(name, None)
+    kept = {_DETAILS.get(k) or f"/usage/{extra.escape(k)}": v for k, v in fields.items()}
+    return counted, kept
+
+
+def _read(raw: Raw) -> CompletionUsage | None:
     if not present(raw):
         return None
     try:
         u = _usage.decode(raw)
     except extra.MALFORMED:
         return None  # counts in another shape are no reason to lose an answer
-    if u.prompt_tokens is None and u.completion_tokens is None:
-        return None
+    return None if u.prompt_tokens is None and u.completion_tokens is None else u
+
+
+def _counted(u: CompletionUsage) -> Usage:
     prompt, completion = u.prompt_tokens or 0, u.completion_tokens or 0
-    details = u.prompt_tokens_details
-    read = (details.cached_tokens or 0) if details is not None else 0
-    written = (details.cache_write_tokens or 0) if details is not None else 0
-    read = read or u.prompt_cache_hit_tokens or u.cached_tokens or 0
-    thought = 0
+    read = written = thought = 0
+    if u.prompt_tokens_details is not None:
+        read = u.prompt_tokens_details.cached_tokens or 0
+        written = u.prompt_tokens_details.cache_write_tokens or 0
     if u.completion_tokens_details is not None:
         thought = u.completion_tokens_details.reasoning_tokens or 0
-    total = prompt + completion if u.total_tokens is None else u.total_tokens
     # xAI counts reasoning beside the completion and not in it: docs.x.ai, read 2026-11-20.
-    apart = thought > 0 and total == prompt + completion + thought
-    return Usage(
-        prompt,
-        completion + thought if apart else completion,
-        read,
-        written,
-        reasoning_output_tokens=thought,
-        extra=_kept(raw, total != prompt + completion) if keep else None,
-    )
+    if thought and u.total_tokens == prompt + completion + thought:
+        completion += thought
+    read = read or u.prompt_cache_hit_tokens or u.cached_tokens or 0
+    return Usage(prompt, completion, read, written, reasoning_output_tokens=thought)
 
 
-def _kept(raw: Raw, odd: bool) -> Extra | None:
-    """The fields of `raw` that its counts do not say again; with an odd sum, all of them."""
-    fields = {
-        f"/{extra.escape(name)}": value
-        for name, value in objects.decode(raw).items()
-        if odd or name not in _COUNTS
-    }
-    return extra.keep(fields, NAME)
-
-
-def encode(usage: Usage) -> dict[str, object]:
+def encode(counted: Usage) -> dict[str, object]:
     """A `usage` object. Cached tokens are part of the prompt's, as everywhere in the model."""
-    out: dict[str, object] = {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
-    if usage.extra is not None and usage.extra.wire == NAME:
-        return extra.merge(out, usage.extra, NAME)
-    if usage.cache_read_input_tokens or usage.cache_creation_input_tokens:
-        details = {"cached_tokens": usage.cache_read_input_tokens}
-        if usage.cache_creation_input_tokens:
-            details["cache_write_tokens"] = usage.cache_creation_input_tokens
+    out: dict[str, object] = {**_counts(counted)}
+    if counted.cache_read_input_tokens or counted.cache_creation_input_tokens:
+        details = {"cached_tokens": counted.cache_read_input_tokens}
+        if counted.cache_creation_input_tokens:
+            details["cache_write_tokens"] = counted.cache_creation_input_tokens
         out["prompt_tokens_details"] = details
-    if usage.reasoning_output_tokens:
-        out["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_output_tokens}
+    if counted.reasoning_output_tokens:
+        out["completion_tokens_details"] = {"reasoning_tokens": counted.reasoning_output_tokens}
     return out
+
+
+def _counts(counted: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": counted.input_tokens,
+        "completion_tokens": counted.output_tokens,
+        "total_tokens": counted.input_tokens + counted.output_tokens,
+    }
 
 
 def first(*places: Raw) -> Raw:
@@ -122,32 +126,29 @@ def first(*places: Raw) -> Raw:
     return next(filter(present, places), Raw())
 
 
-def reason(name: str | None, *, called: bool = False, refused: bool = False) -> FinishReason:
-    """Why the answer ended. Missing and unknown reasons are taken for `stop`.
+def reason(name: str | None) -> FinishReason:
+    """Why the answer ended. Missing and unknown reasons are taken for `stop`."""
+    return _REASONS.get(name or "stop", "stop")
+
+
+def reason_name(found: FinishReason, *, called: bool, legacy: bool) -> str:
+    """The API's word for a reason.
 
     Args:
-        name: The API's word. Ollama and others send none.
-        called: The answer calls a tool. OpenAI says `stop` for a call that was forced.
-        refused: The answer is a refusal, for which OpenAI says `stop`.
+        found: The reason.
+        called: The answer calls a tool. Some call this a plain stop; the caller's SDK would then
+            not run the tool.
+        legacy: The call is a function's and not a tool's.
     """
-    found = _REASONS.get(name or "stop", "stop")
-    if found == "stop":
-        if called:
-            return "tool_call"
-        if refused:
-            return "content_filter"
-    return found
-
-
-def reason_name(found: FinishReason, *, legacy: bool = False) -> str:
-    """The API's word for a reason. `legacy`: the answer calls a function and not a tool."""
-    if legacy and found == "tool_call":
-        return "function_call"
+    if found == "tool_call" or (found == "stop" and called):
+        return "function_call" if legacy else "tool_calls"
     return _NAMES[found]
 
 
-def kept_reason(name: str | None, found: FinishReason) -> dict[str, Raw]:
-    """The API's own word, by pointer, where `found` does not give it back."""
-    if name is None or name == _NAMES[found] or (name, found) == ("function_call", "tool_call"):
+def kept_reason(name: str | None, *, called: bool) -> dict[str, Raw]:
+    """The API's own word, by pointer, where `reason_name` would not give it back."""
+    if not name or name == "function_call":  # which depends on the request alone
+        return {}
+    if name == reason_name(reason(name), called=called, legacy=False):
         return {}
     return {"/choices/0/finish_reason": Raw(msgspec.json.encode(name))}
