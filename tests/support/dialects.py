@@ -87,23 +87,23 @@ class Dialect(Protocol):
         ...
 
 
-class _OpenaiDelta(msgspec.Struct):
+class _OpenaiDelta(msgspec.Struct, frozen=True):
     content: str | None = None
 
 
-class _OpenaiChoice(msgspec.Struct):
+class _OpenaiChoice(msgspec.Struct, frozen=True):
     message: _OpenaiDelta = _OpenaiDelta()
     delta: _OpenaiDelta = _OpenaiDelta()
 
 
-class _OpenaiError(msgspec.Struct, forbid_unknown_fields=True):
+class _OpenaiError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: str
     type: str
     param: str | None
     code: str | None
 
 
-class _OpenaiBody(msgspec.Struct):
+class _OpenaiBody(msgspec.Struct, frozen=True):
     choices: list[_OpenaiChoice] = []
     error: _OpenaiError | None = None
 
@@ -124,7 +124,7 @@ class Openai:
         return {"model": model, "messages": [{"role": "user", "content": text}], **more}
 
     def answer(self, model: str = "", text: str = TEXT) -> bytes:
-        message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+        message: dict[str, object] = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         return msgspec.json.encode(
             {
@@ -203,21 +203,21 @@ class Openai:
         return msgspec.json.decode(body, type=_OpenaiBody)
 
 
-class _AnthropicBlock(msgspec.Struct):
+class _AnthropicBlock(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class _AnthropicDetails(msgspec.Struct):
+class _AnthropicDetails(msgspec.Struct, frozen=True):
     error_code: str | None = None
 
 
-class _AnthropicError(msgspec.Struct):
+class _AnthropicError(msgspec.Struct, frozen=True):
     type: str
     message: str
     details: _AnthropicDetails | None = None
 
 
-class _AnthropicBody(msgspec.Struct):
+class _AnthropicBody(msgspec.Struct, frozen=True):
     type: str
     content: list[_AnthropicBlock] = []
     delta: _AnthropicBlock = _AnthropicBlock()

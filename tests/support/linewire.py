@@ -24,6 +24,7 @@ from modelmux.ir.parts import Text
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Message, Request
 from modelmux.ir.response import NO_USAGE, Failure, FinishReason, Response, Summary, Usage
+from modelmux.wire.base import Operation
 
 
 class _Body(Struct, forbid_unknown_fields=True):
@@ -83,7 +84,7 @@ class LineWire:
         old, new = f'"model":"{envelope.model}"', f'"model":"{model}"'
         return body.replace(old.encode(), new.encode())
 
-    def decode_request(self, body: bytes) -> Request:
+    def decode_request(self, body: bytes, operation: Operation = "chat") -> Request:
         decoded = self._request(body)
         message = Message("user", (Text(decoded.text),), bare=True)
         return Request(decoded.model, (message,), stream=decoded.stream, wire=self.name)

@@ -100,7 +100,7 @@ def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:
     builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now))
     built = builder.add_all(config)
     recorder = Recorder(
-        telemetry.metrics, [telemetry.log.write], prices=built.price, now=now, unix_time=time.time
+        telemetry.metrics, [telemetry.log.write], prices=built.tariff, now=now, unix_time=time.time
     )
     registry = Registry(
         built.offers,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import assert_never
 
 from modelmux.config.expand import read_secret, resolve
-from modelmux.config.marks import presentable
+from modelmux.config.marks import names_credential, presentable
 from modelmux.config.origin import FILE_LAYERS, Branch, Items, KeyPath, Leaf, Node, Origin
 from modelmux.config.problem import Report, did_you_mean
 from modelmux.config.schema import Config, Table
@@ -124,6 +124,8 @@ class _Conversion:
                 value = typed(node.value, shape)
             if isinstance(value, str) and value:
                 value = self._resolved(value, shape, node.origin)
+                if any(names_credential(name) for name in node.variables):
+                    self._report.hide(value)
         except ConfigError as exc:
             self._report.error(node.origin, path, exc.message, exc.hint)
             return _NOTHING

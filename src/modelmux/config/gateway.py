@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from msgspec import Struct
@@ -27,9 +27,11 @@ from modelmux.provider.probe import probe
 from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import error_of
 from modelmux.target.reply import Reply
-from modelmux.telemetry.exposition import Connections, Exposition
 from modelmux.telemetry.output import Output
 from modelmux.wire import openai_chat
+
+if TYPE_CHECKING:
+    from modelmux.telemetry.exposition import Exposition
 
 
 class TargetStatus(Struct, frozen=True):
@@ -219,6 +221,9 @@ class Gateway:
         return Readiness(not rings or len(reasons) < len(rings), reasons)
 
     def _metrics(self) -> bytes:
+        # At start it would take 50 ms, and most processes are never asked.
+        from modelmux.telemetry.exposition import Connections, Exposition  # noqa: PLC0415
+
         if self._exposition is None:
             self._exposition = Exposition(
                 self.telemetry.metrics,

@@ -21,7 +21,7 @@ from modelmux.provider.forward import Forward
 from modelmux.provider.keys import KeyRing
 from modelmux.provider.model import Credentials, Host, ModelTarget
 from modelmux.provider.offer import Offering, is_glob
-from modelmux.provider.price import Price
+from modelmux.provider.price import Price, Tariff
 from modelmux.target.base import Target
 from modelmux.transport.base import HttpClient, Timeouts
 from modelmux.transport.http import Counters, OriginClient
@@ -29,8 +29,8 @@ from modelmux.transport.origin import Origin
 from modelmux.transport.tls import Tls
 from modelmux.wire.registry import BY_NAME
 
-MAX_PRICES = 1024
-"""Prices kept by target: finding one in the catalogue takes 20 µs, and each call asks."""
+MAX_TARIFFS = 1024
+"""Tariffs kept by target: finding one in the catalogue takes 20 µs, and each call asks."""
 
 Wrap = Callable[[Target, Provider, Slots | None], Target]
 """Puts the layers of a single target round it."""
@@ -64,20 +64,25 @@ class Built:
     profiles: dict[str, Callable[[str], Profile]] = field(
         default_factory=dict[str, Callable[[str], Profile]]
     )
-    _known_prices: dict[str, Price | None] = field(default_factory=dict[str, "Price | None"])
+    _tariffs: dict[str, Tariff | None] = field(default_factory=dict[str, "Tariff | None"])
 
     def price(self, target: str) -> Price | None:
         """What a target costs, by its full name; `None`: not known."""
+        provider, _, model = target.partition("/")
+        prices = self.prices.get(provider)
+        return prices(model) if prices is not None else None
+
+    def tariff(self, target: str) -> Tariff | None:
+        """The same, ready for use."""
         try:
-            return self._known_prices[target]
+            return self._tariffs[target]
         except KeyError:
-            provider, _, model = target.partition("/")
-            prices = self.prices.get(provider)
-            price = prices(model) if prices is not None else None
-            if len(self._known_prices) >= MAX_PRICES:
-                self._known_prices.clear()
-            self._known_prices[target] = price
-            return price
+            price = self.price(target)
+            tariff = Tariff(price) if price is not None else None
+            if len(self._tariffs) >= MAX_TARIFFS:
+                self._tariffs.clear()
+            self._tariffs[target] = tariff
+            return tariff
 
     def profile(self, target: str) -> Profile | None:
         """What a target can do, by its full name."""

@@ -9,10 +9,10 @@ from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
 from modelmux.ingress.surface import Refusal, Surface
 from modelmux.ir import events as ev
 from modelmux.ir.request import Loss
-from modelmux.target.call import ANONYMOUS, Call, Operation
+from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import failure_of
 from modelmux.target.reply import Reply, encode
-from modelmux.wire.base import Wire
+from modelmux.wire.base import Operation, Wire
 
 MAX_REQUEST_ID_BYTES = 128
 """A longer id of the caller's is not kept: it stands in every log line."""

@@ -85,4 +85,4 @@ def counted(request: Request, wire: Wire, target: str) -> Reply:
     """
     body = msgspec.json.encode({"input_tokens": input_tokens(request)})
     loss = Loss("/input_tokens", f"{target} does not count tokens: this is an estimate")
-    return Reply(Whole(wire, body), target=target, losses=(loss,))
+    return Reply(Whole(wire, body, opaque=True), target=target, losses=(loss,))

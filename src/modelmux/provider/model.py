@@ -101,7 +101,7 @@ class ModelTarget:
         if _is_stream(response, stream):
             source = Chunks(wire, response)
         else:
-            source = Whole(wire, await self._read(call, response))
+            source = Whole(wire, await self._read(call, response, attempts))
         reply = Reply(
             source,
             target=self.name,
@@ -142,13 +142,16 @@ class ModelTarget:
     ) -> tuple[HttpResponse, int]:
         """The provider's 2xx, by the first key that gets one, and how many were tried."""
         host, scope = self._host, self._upstream
+        # Each key, and once more with a token that was got anew. A failure that lets another try
+        # mostly takes its key out; not so a 429 whose `retry-after` is 0.
+        most = 2 * host.ring.total
         attempts = 0
         while True:
             started = host.now()
-            key = None if host.passthrough else host.ring.pick(started, scope)
-            attempts += 1
-            block = b""
+            key, block = None, b""
             try:
+                key = None if host.passthrough else host.ring.pick(started, scope)
+                attempts += 1
                 block = await self._credentials(call, key)
                 response = await host.client.send(head + block, body, host.timeouts, call.deadline)
                 if 200 <= response.status < 300:
@@ -159,8 +162,9 @@ class ModelTarget:
             except TargetError as exc:
                 exc.target = self.name
                 exc.attempts = attempts
-                # Each failure that lets another key try takes this one out: the loop has an end.
                 if key is None or not host.ring.failed(key, exc, host.now(), scope, block=block):
+                    raise
+                if attempts >= most:
                     raise
             finally:
                 call.meter.waited_s += host.now() - started
@@ -172,8 +176,13 @@ class ModelTarget:
         return passthrough(call.headers) if passthrough is not None else b""
 
     async def _error(self, response: HttpResponse, wire: Wire) -> TargetError:
-        body = await response.read(MAX_ERROR_BYTES)
         host = self._host
+        try:
+            body = await response.read(MAX_ERROR_BYTES)
+        except TargetError:
+            body = b""  # the status is what counts, also for the key
+        finally:
+            await response.aclose()
         return error_from(
             response.status,
             response.headers,
@@ -183,12 +192,16 @@ class ModelTarget:
             passthrough=host.passthrough is not None,
         )
 
-    async def _read(self, call: Call, response: HttpResponse) -> bytes:
+    async def _read(self, call: Call, response: HttpResponse, attempts: int) -> bytes:
         started = self._host.now()
         try:
             return await response.read(MAX_RESPONSE_BYTES)
         except TargetError as exc:
             exc.target = self.name
+            exc.attempts = attempts
+            raise
+        except BaseException:  # the caller left: nobody else has the response
+            await response.aclose()
             raise
         finally:
             call.meter.waited_s += self._host.now() - started

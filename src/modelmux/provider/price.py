@@ -53,22 +53,66 @@ class Price(Rates, frozen=True):
 
     def cost_usd(self, usage: Usage) -> Decimal | None:
         """What `usage` costs; `None` where a rate that it needs is not known."""
-        rates: Rates = self
-        if self.long is not None and usage.input_tokens > self.long.over_tokens:
-            rates = self.long
+        return Tariff(self).cost_usd(usage)
+
+
+class Tariff:
+    """A price ready for use: each call asks, and decimals cost ten times what integers do."""
+
+    __slots__ = ("_long", "_long_over", "_rates")
+
+    def __init__(self, price: Price) -> None:
+        """Make the rates of `price` ready."""
+        self._rates = _picodollars(price)
+        self._long = self._rates if price.long is None else _picodollars(price.long)
+        self._long_over = None if price.long is None else price.long.over_tokens
+
+    def cost_usd(self, usage: Usage) -> Decimal | None:
+        """What `usage` costs; `None` where a rate that it needs is not known."""
+        tokens = usage.input_tokens
+        rates = self._rates
+        if self._long_over is not None and tokens > self._long_over:
+            rates = self._long
         read = usage.cache_read_input_tokens
         written = usage.cache_creation_input_tokens
+        if not (read or written):  # most calls
+            input_rate, output_rate = rates[0], rates[1]
+            if input_rate is not None and output_rate is not None and tokens >= 0:
+                return _dollars(tokens * input_rate + usage.output_tokens * output_rate)
         written_1h = min(usage.cache_creation_1h_input_tokens, written)
-        total = Decimal(0)
-        for tokens, rate in (
-            (usage.input_tokens - read - written, rates.input),
-            (usage.output_tokens, rates.output),
-            (read, rates.cache_read),
-            (written - written_1h, rates.cache_write),
-            (written_1h, rates.cache_write_1h),
-        ):
-            if tokens > 0:
+        counts = (
+            tokens - read - written,
+            usage.output_tokens,
+            read,
+            written - written_1h,
+            written_1h,
+        )
+        total: int | Decimal = 0
+        for count, rate in zip(counts, rates, strict=True):
+            if count > 0:
                 if rate is None:
                     return None
-                total += rate * tokens
-        return total / _MILLION
+                total += rate * count
+        return _dollars(total)
+
+
+def _dollars(picodollars: int | Decimal) -> Decimal:
+    return Decimal(picodollars).scaleb(-12)
+
+
+def _picodollars(rates: Rates) -> tuple[int | Decimal | None, ...]:
+    """Rates in trillionths of a dollar per token: whole numbers, but for the oddest price."""
+    out: list[int | Decimal | None] = []
+    for rate in (
+        rates.input,
+        rates.output,
+        rates.cache_read,
+        rates.cache_write,
+        rates.cache_write_1h,
+    ):
+        if rate is None:
+            out.append(None)
+            continue
+        scaled = rate * _MILLION
+        out.append(int(scaled) if scaled == scaled.to_integral_value() else scaled)
+    return tuple(out)

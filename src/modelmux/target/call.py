@@ -6,16 +6,13 @@ second code path for it.
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
-from modelmux.wire.base import Wire
-
-Operation = Literal["chat", "count_tokens"]
+from modelmux.wire.base import Operation, Wire
 
 
 class Caller(Struct, frozen=True):
@@ -36,13 +33,15 @@ class Meter:
     Attributes:
         started: Monotonic time at which the request had come in.
         waited_s: Time spent waiting for targets and between tries, which is not the gateway's.
+        steps: How many calls were made of the caller's own by compositions.
     """
 
-    __slots__ = ("started", "waited_s")
+    __slots__ = ("started", "steps", "waited_s")
 
     def __init__(self) -> None:
         self.started = 0.0
         self.waited_s = 0.0
+        self.steps = 0
 
 
 class Call:
@@ -107,7 +106,7 @@ class Call:
         """The neutral request, decoded when first read. Raises `InvalidRequest`."""
         if self._request is None:
             assert self._raw is not None, "a call has bytes or a request"  # noqa: S101
-            self._request = self.wire.decode_request(self._raw)
+            self._request = self.wire.decode_request(self._raw, self.operation)
         return self._request
 
     @property
@@ -137,11 +136,12 @@ class Call:
         changed.deadline = deadline
         return changed
 
-    def with_parent(self, parent: "Call", id: str) -> "Call":
-        """The same call as a step of `parent`."""
+    def step(self) -> "Call":
+        """The same call as one step of a composition, with an id of its own."""
         changed = self._copy()
-        changed.parent_id = parent.id
-        changed.id = id
+        self.meter.steps += 1
+        changed.parent_id = self.id
+        changed.id = f"{self.id}.{self.meter.steps}"
         return changed
 
     def _copy(self) -> "Call":

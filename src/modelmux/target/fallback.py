@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from modelmux.errors import TargetError, Unrepresentable
+from modelmux.errors import CredentialRefused, TargetError, Unrepresentable
 from modelmux.target.base import Target
 from modelmux.target.call import Call
 from modelmux.target.reply import Reply
@@ -25,9 +25,9 @@ class Fallback:
     async def send(self, call: Call) -> Reply:
         failures: list[TargetError | Unrepresentable] = []
         attempts = 0
-        for index, target in enumerate(self._targets):
+        for target in self._targets:
             try:
-                reply = await target.send(call.with_parent(call, f"{call.id}.{index + 1}"))
+                reply = await target.send(call.step())
             except TargetError as exc:
                 exc.target = exc.target or target.name
                 attempts += exc.attempts
@@ -47,7 +47,7 @@ def _summary(
     failures: list[TargetError | Unrepresentable], attempts: int
 ) -> TargetError | Unrepresentable:
     """The failure that says most about why nobody answered, with a word on each of the others."""
-    chosen = next((f for f in reversed(failures) if isinstance(f, TargetError)), failures[-1])
+    chosen = min(reversed(failures), key=_hopelessness)
     if isinstance(chosen, TargetError):
         chosen.attempts = attempts
         waits = [f.retry_after_s for f in failures if isinstance(f, TargetError)]
@@ -63,3 +63,10 @@ def _summary(
     if others:
         chosen.message += f" (before that: {'; '.join(others)})"
     return chosen
+
+
+def _hopelessness(failure: TargetError | Unrepresentable) -> int:
+    """How little is to be hoped from another try: the least hopeless says whether to make one."""
+    if isinstance(failure, Unrepresentable):
+        return 2
+    return 1 if isinstance(failure, CredentialRefused) else 0

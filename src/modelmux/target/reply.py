@@ -138,11 +138,14 @@ class Reply:
         if isinstance(source, Whole):
             if source.opaque:
                 return
-            self.summary = source.wire.summarise(source.body)
-            if self.summary.failure is not None:
-                raise error_of(self.summary.failure)
-            if wire is not source.wire:
+            if wire is source.wire:
+                self.summary = _success(source)
+                return
+            try:
                 self._decode(source)
+            except ProtocolViolation:
+                _success(source)  # raises what the answer says, if it is an error
+                raise
         elif isinstance(source, Chunks):
             first = await source.first()
             if isinstance(first, ev.Fail):
@@ -302,6 +305,14 @@ class Reply:
                     self.summary = replace(self.summary, failure=failure)
                 case _:
                     pass
+
+
+def _success(source: Whole) -> Summary:
+    """What is to be known of a whole answer. Raises `TargetError` if it is an error."""
+    summary = source.wire.summarise(source.body)
+    if summary.failure is not None:
+        raise error_of(summary.failure)
+    return summary
 
 
 async def encode(

@@ -1,11 +1,14 @@
 """What a wire is: one API format, as pure functions and small machines. No I/O here."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from modelmux.ir.events import Event
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.response import Failure, Response, Summary
+
+Operation = Literal["chat", "count_tokens"]
+"""What can be asked of a model."""
 
 
 class StreamDecoder(Protocol):
@@ -77,8 +80,13 @@ class Wire(Protocol):
         """
         ...
 
-    def decode_request(self, body: bytes) -> Request:
-        """Raises `InvalidRequest`, naming the field, if `body` is not a request of this wire."""
+    def decode_request(self, body: bytes, operation: Operation = "chat") -> Request:
+        """Raises `InvalidRequest`, naming the field, if `body` is not a request of this wire.
+
+        Args:
+            body: What the caller sent.
+            operation: What for: a request to count tokens lacks what only an answer needs.
+        """
         ...
 
     def encode_request(self, request: Request, profile: Profile = UNKNOWN) -> Encoded:

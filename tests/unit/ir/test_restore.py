@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,9 +58,7 @@ def test_a_call_of_the_callers_own_tool_stays_a_call():
 
 
 def test_a_call_beside_the_form_of_the_answer_keeps_its_finish_reason():
-    told = response(
-        ToolCall("i", "answer", "{}"), ToolCall("j", "f", "{}"), reason="tool_call"
-    )
+    told = response(ToolCall("i", "answer", "{}"), ToolCall("j", "f", "{}"), reason="tool_call")
     restored = restore_response(told, Restore(format_tool="answer"))
     assert restored == response(Text("{}"), ToolCall("j", "f", "{}"), reason="tool_call")
 
@@ -112,10 +112,10 @@ def test_a_text_that_does_not_begin_with_a_fence_stays(text):
     assert streamed(text, FENCED) == text
 
 
-@given(st.text("`{}\n j\"1", max_size=30), st.lists(st.integers(0, 30)))
+@given(st.text('`{}\n j"1', max_size=30), st.lists(st.integers(0, 30)))
 def test_a_fence_in_pieces_is_the_same_fence(text, cuts):
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    pieces = [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(places)]
     assert streamed(pieces, FENCED) == streamed([text], FENCED) == streamed(text, FENCED)
 
 

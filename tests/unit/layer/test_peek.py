@@ -148,7 +148,7 @@ def test_a_defect_while_peeking_frees_the_connection():
         pass
 
     class Broken(LineWire):
-        def summarise(self, body: bytes):
+        def decode_response(self, body: bytes):
             raise Defect
 
     closed: list[int] = []

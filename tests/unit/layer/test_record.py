@@ -273,7 +273,7 @@ def test_a_step_of_a_composition_is_no_request_of_its_own_and_starts_when_it_is_
     books = Books()
     parent = targets.call(WIRE)
     parent.meter.started = 900.0
-    step = parent.with_parent(parent, "c1.1")
+    step = parent.step()
 
     async def run() -> None:
         reply = await books.target(targets.whole(wire=WIRE)).send(step)

@@ -43,7 +43,7 @@ def test_a_renamed_call_differs_in_its_model_only():
 
 def test_a_step_of_a_call_has_its_own_id_and_keeps_the_callers_meter():
     call = full_call()
-    step = call.with_parent(call, "c1.1")
+    step = call.step()
     assert (step.id, step.parent_id) == ("c1.1", "c1")
     assert step.meter is call.meter
     assert (call.id, call.parent_id) == ("c1", "c0")

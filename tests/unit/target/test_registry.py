@@ -264,7 +264,7 @@ def test_aliases_of_aliases_are_looked_through_once():
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_an_alias_that_leads_back_to_itself_is_refused_with_the_way(size: int):
     ring = [Nickname(f"a{i}", ("openai/gpt-5", f"a{(i + 1) % size}")) for i in range(size)]
-    with pytest.raises(ConfigError, match="a0 -> .*leads back to itself"):
+    with pytest.raises(ConfigError, match=r"a0 -> .*leads back to itself"):
         registry(OPENAI, aliases=ring)
 
 

@@ -10,6 +10,7 @@ from modelmux.wire.anthropic_messages.relay import Watch
 from modelmux.wire.anthropic_messages.schema import NAME
 from modelmux.wire.anthropic_messages.stream_decode import Decoder
 from modelmux.wire.anthropic_messages.stream_encode import Encoder
+from modelmux.wire.base import Operation
 from modelmux.wire.framing.relay import Relay
 
 decode_token_count = counting.decode_answer
@@ -31,7 +32,9 @@ class AnthropicMessages:
     def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
         return extra.replace_string(body, "model", envelope.model, model)
 
-    def decode_request(self, body: bytes) -> Request:
+    def decode_request(self, body: bytes, operation: Operation = "chat") -> Request:
+        if operation == "count_tokens":
+            return counting.decode_request(body)
         return request_decode.decode(body)
 
     def encode_request(self, request: Request, profile: Profile = UNKNOWN) -> Encoded:

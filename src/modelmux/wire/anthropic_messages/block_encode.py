@@ -91,10 +91,10 @@ def arguments(written: str) -> Raw | None:
     """What the model wrote for a tool, as JSON; `None` if that is not an object."""
     if not written or written.isspace():
         return _NO_ARGUMENTS
-    raw = written.encode(errors="surrogatepass")
     try:
+        raw = written.encode()
         _object.decode(raw)
-    except extra.MALFORMED:
+    except (UnicodeEncodeError, *extra.MALFORMED):
         return None
     return Raw(raw)
 

@@ -200,7 +200,8 @@ def summarise(body: bytes) -> Summary:
     if answer.error:
         return Summary(failure=errors.decode(200, body))
     if not answer.content:
-        raise ProtocolViolation("the answer is neither a message nor an error")
+        counting.decode_answer(body)  # raises, if it is not a number of tokens either
+        return Summary()
     return Summary(tally.usage, finish.neutral(answer.stop_reason))
 
 

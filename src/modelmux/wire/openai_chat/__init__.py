@@ -6,6 +6,7 @@ https://developers.openai.com/api/docs/api-reference/chat, read 2026-11-20.
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.response import Failure, Response, Summary
+from modelmux.wire.base import Operation
 from modelmux.wire.framing.relay import Relay
 from modelmux.wire.openai_chat import (
     envelopes,
@@ -35,7 +36,7 @@ class OpenAIChat:
     def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
         return envelopes.readdress(body, envelope, model, ask_usage)
 
-    def decode_request(self, body: bytes) -> Request:
+    def decode_request(self, body: bytes, operation: Operation = "chat") -> Request:
         return request_decode.decode(body)
 
     def encode_request(self, request: Request, profile: Profile = UNKNOWN) -> Encoded:

@@ -90,14 +90,12 @@ def decode(body: bytes) -> Response:
         parts += _image(image)
     called = _calls(m, response_id, kept, body)
     kept.update(usage.kept_reason(choice.finish_reason, called=bool(called)))
-    counted, beside = usage.decode_whole(r.usage)
-    kept.update(beside)
     return Response(
         response_id,
         r.model or "",
         (*parts, *called),
         usage.reason(choice.finish_reason),
-        counted,
+        usage.decode(r.usage) or NO_USAGE,
         choice.stop_reason if isinstance(choice.stop_reason, str) else None,
         int(r.created or 0),
         Extra(NAME, kept) if kept else None,
@@ -122,6 +120,8 @@ def _kept(
         kept["/system_fingerprint"] = r.system_fingerprint
     if r.service_tier:
         kept["/service_tier"] = r.service_tier
+    if r.usage:
+        kept["/usage"] = r.usage
     if present(choice.logprobs):
         kept["/choices/0/logprobs"] = choice.logprobs
     if choice.stop_reason is not None:

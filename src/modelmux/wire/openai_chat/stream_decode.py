@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from modelmux.errors import ProtocolViolation
 from modelmux.ir.events import Event, Fail, Finish, Ping, Start
-from modelmux.ir.response import Failure
+from modelmux.ir.response import NO_USAGE, Failure
 from modelmux.wire import extra
 from modelmux.wire.framing import sse
 from modelmux.wire.openai_chat import (
@@ -118,30 +118,33 @@ class Decoder:
             self._chunk(chunk, raw, out)
 
     def _chunk(self, chunk: schema.Chunk, raw: bytes, out: list[Event]) -> None:
-        choice: schema.ChunkChoice | None = None
-        for candidate in chunk.choices or ():
-            if not candidate.index:  # the first answer; some servers do not number one alone
-                choice = candidate
-                break
+        choice = chunk.choices[0] if chunk.choices else None
+        if choice is not None and choice.index:  # of several answers, the first is followed
+            choice = next((other for other in chunk.choices or () if not other.index), None)
         failure = _failure(chunk, choice, raw)
         if failure is not None:
             self._fail(failure, out)
             return
         if not self._started:
             self._start(chunk, raw, out)
-        if chunk.usage or chunk.x_groq is not None or (choice is not None and choice.usage):
-            groq, inner = chunk.x_groq or schema.XGroq(), choice or schema.ChunkChoice()
-            found = usage.first(chunk.usage, groq.usage, inner.usage)
-            if usage.decode(found) is not None:
-                self._usage = found
-        if choice is not None:
-            if choice.delta is not None:
-                self._delta(choice.delta, out)
-                # Once text is coming, more of it is what comes next.
-                said = choice.delta.content or choice.delta.reasoning_content
-                self._talking = self._tags is None and isinstance(said, str)
-            if choice.finish_reason or present(choice.logprobs):
-                self._note(choice, raw, out)
+        if present(chunk.usage) or chunk.x_groq is not None:
+            self._count(chunk.usage, chunk.x_groq)
+        if choice is None:
+            return
+        if choice.delta is not None:
+            self._delta(choice.delta, out)
+            # Once text is coming, more of it is what comes next.
+            said = choice.delta.content or choice.delta.reasoning_content
+            self._talking = self._tags is None and isinstance(said, str)
+        if choice.finish_reason or choice.logprobs or choice.usage:
+            self._note(choice, raw, out)
+
+    def _count(self, found: Raw, groq: schema.XGroq | None = None) -> None:
+        """Note what was used; the last that says something counts."""
+        if not present(found) and groq is not None:
+            found = groq.usage
+        if usage.decode(found) is not None:
+            self._usage = found
 
     def _start(self, chunk: schema.Chunk, raw: bytes, out: list[Event]) -> None:
         self._rest.of_chunk(raw)
@@ -156,6 +159,7 @@ class Decoder:
         """What comes once in a while beside a delta."""
         if present(choice.logprobs):
             self._rest.logprobs(choice.logprobs)
+        self._count(choice.usage)
         if not choice.finish_reason:
             return
         if choice.finish_reason == "error":
@@ -271,9 +275,9 @@ class Decoder:
         self._serial.advance(out, end=True)
         kept = self._rest.fields
         kept.update(usage.kept_reason(self._reason, called=self._calls.count > 0))
-        counted, beside = usage.decode_whole(self._usage)
-        kept.update(beside)
-        reason = usage.reason(self._reason)
+        if self._usage:
+            kept["/usage"] = self._usage
+        reason, counted = usage.reason(self._reason), usage.decode(self._usage) or NO_USAGE
         out.append(Finish(reason, counted, self._stop_sequence, self._rest.take()))
         self._ended = True
 
@@ -325,9 +329,9 @@ def _plain(data: bytes) -> list[bytes] | None:
 
 def _failure(chunk: schema.Chunk, choice: schema.ChunkChoice | None, raw: bytes) -> Failure | None:
     """The error that a chunk is, for all that the stream began with 200."""
-    if present(chunk.error):
+    if chunk.error and present(chunk.error):
         return errors.from_error(chunk.error)
-    if choice is not None and present(choice.error):
+    if choice is not None and choice.error and present(choice.error):
         return errors.from_error(choice.error)
     return errors.from_error(Raw(raw)) if chunk.object == "error" else None
 

@@ -28,11 +28,13 @@ PING = b": ping\n\n"
 _REPEATED = ("system_fingerprint", "service_tier", "provider")
 """Fields that stand in every chunk; others stand in one."""
 
+_ELSEWHERE = {*_REPEATED, "usage"}
+"""Fields that the last chunk of the answer does not have."""
+
 _TOP = re.compile(r"/([^/]+)")
 _CHOICE = re.compile(r"/choices/0/([^/]+)")
 _MESSAGE = re.compile(r"/choices/0/message/([^/]+)")
 
-_USAGE = re.compile(r"/usage/([^/]+)")
 
 _PIECE = "\x00"
 """Stands for the text in the JSON of a delta, from which the bytes round it are made."""
@@ -190,11 +192,10 @@ class Encoder:
         choice.update({name: raw for name, raw in own.items() if name != "message"})
         more: Json = {"choices": [choice]}
         top = _matching(_TOP, event.extra)
-        more.update({name: raw for name, raw in top.items() if name not in _REPEATED})
+        more.update({name: raw for name, raw in top.items() if name not in _ELSEWHERE})
         out += self._head + b"," + msgspec.json.encode(more)[1:-1] + self._tail
         if self._include_usage and event.usage != NO_USAGE:
-            counts = {**usage.encode(event.usage), **_matching(_USAGE, event.extra)}
-            last = {"choices": (), "usage": counts}
+            last = {"choices": (), "usage": top.get("usage") or usage.encode(event.usage)}
             out += self._head + b"," + msgspec.json.encode(last)[1:] + b"\n\n"
         return out + DONE
 

@@ -1,12 +1,13 @@
 """Token counts and finish reasons, which whole answers and streams share."""
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw, Struct
 
-from modelmux.ir.response import NO_USAGE, FinishReason, Usage
+from modelmux.ir.response import FinishReason, Usage
 from modelmux.wire import extra
-from modelmux.wire.extra import Fields
-from modelmux.wire.openai_chat.schema import objects, present
+from modelmux.wire.openai_chat.schema import present
 
 
 class PromptDetails(Struct):
@@ -32,10 +33,7 @@ class CompletionUsage(Struct):
 
 _usage = msgspec.json.Decoder(CompletionUsage, strict=False)
 
-_DETAILS = {
-    name: f"/usage/{name}" for name in ("prompt_tokens_details", "completion_tokens_details")
-}
-"""Pointers of what OpenAI's own usage always has beside its counts."""
+_NOTHING: Mapping[str, Raw] = {}
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -57,35 +55,14 @@ _NAMES: dict[FinishReason, str] = {
 
 def decode(raw: Raw) -> Usage | None:
     """The counts in a `usage` object; `None` where it is null, nothing, or says none."""
-    u = _read(raw)
-    return None if u is None else _counted(u)
-
-
-def decode_whole(raw: Raw) -> tuple[Usage, Fields]:
-    """The counts, and what the object says beside them, by pointer in the whole answer."""
-    u = _read(raw)
-    if u is None:
-        return NO_USAGE, {}
-    counted = _counted(u)
-    fields = objects.decode(raw)
-    for name, count in _counts(counted).items():
-        if getattr(u, name) == count:  # else the sum of other parts than ours
-            fields.pop(name, None)
-    kept = {_DETAILS.get(k) or f"/usage/{extra.escape(k)}": v for k, v in fields.items()}
-    return counted, kept
-
-
-def _read(raw: Raw) -> CompletionUsage | None:
     if not present(raw):
         return None
     try:
         u = _usage.decode(raw)
     except extra.MALFORMED:
         return None  # counts in another shape are no reason to lose an answer
-    return None if u.prompt_tokens is None and u.completion_tokens is None else u
-
-
-def _counted(u: CompletionUsage) -> Usage:
+    if u.prompt_tokens is None and u.completion_tokens is None:
+        return None
     prompt, completion = u.prompt_tokens or 0, u.completion_tokens or 0
     read = written = thought = 0
     if u.prompt_tokens_details is not None:
@@ -101,8 +78,15 @@ def _counted(u: CompletionUsage) -> Usage:
 
 
 def encode(counted: Usage) -> dict[str, object]:
-    """A `usage` object. Cached tokens are part of the prompt's, as everywhere in the model."""
-    out: dict[str, object] = {**_counts(counted)}
+    """A `usage` object. Cached tokens are part of the prompt's, as everywhere in the model.
+
+    Where the answer came on this wire, its own object is kept beside the counts and stands instead.
+    """
+    out: dict[str, object] = {
+        "prompt_tokens": counted.input_tokens,
+        "completion_tokens": counted.output_tokens,
+        "total_tokens": counted.input_tokens + counted.output_tokens,
+    }
     if counted.cache_read_input_tokens or counted.cache_creation_input_tokens:
         details = {"cached_tokens": counted.cache_read_input_tokens}
         if counted.cache_creation_input_tokens:
@@ -111,14 +95,6 @@ def encode(counted: Usage) -> dict[str, object]:
     if counted.reasoning_output_tokens:
         out["completion_tokens_details"] = {"reasoning_tokens": counted.reasoning_output_tokens}
     return out
-
-
-def _counts(counted: Usage) -> dict[str, int]:
-    return {
-        "prompt_tokens": counted.input_tokens,
-        "completion_tokens": counted.output_tokens,
-        "total_tokens": counted.input_tokens + counted.output_tokens,
-    }
 
 
 def first(*places: Raw) -> Raw:
@@ -145,10 +121,12 @@ def reason_name(found: FinishReason, *, called: bool, legacy: bool) -> str:
     return _NAMES[found]
 
 
-def kept_reason(name: str | None, *, called: bool) -> dict[str, Raw]:
+def kept_reason(name: str | None, *, called: bool) -> Mapping[str, Raw]:
     """The API's own word, by pointer, where `reason_name` would not give it back."""
-    if not name or name == "function_call":  # which depends on the request alone
-        return {}
+    if not name or name == ("tool_calls" if called else "stop"):
+        return _NOTHING
+    if name == "function_call":  # which depends on the request alone
+        return _NOTHING
     if name == reason_name(reason(name), called=called, legacy=False):
-        return {}
+        return _NOTHING
     return {"/choices/0/finish_reason": Raw(msgspec.json.encode(name))}

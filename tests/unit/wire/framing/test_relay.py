@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +57,7 @@ def test_a_stream_of_nothing_to_change_leaves_as_it_came(frames, cuts, eol):
     stream = b"".join(frame + b"\n\n" for frame in frames) + END
     stream = stream.replace(b"\n", eol)
     places = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
-    chunks = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [stream[a:b] for a, b in itertools.pairwise(places)]
     assert relay(*chunks) == stream
 
 
