@@ -132,6 +132,7 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.selftest:
             failed = selftest.run(bench, nginx, rounds)
         elif chosen.soak:
+            rounds = 0
             endurance.soak(bench, gateway, chosen.soak)
         else:
             names = chosen.names or NAMES

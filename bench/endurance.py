@@ -103,10 +103,20 @@ class Peak:
     """Looks at a server's memory while a load runs."""
 
     door: Door
-    rss_bytes: int
+    samples: list[int]
+    """RSS in bytes, about ten times a second."""
 
     def look(self) -> None:
-        self.rss_bytes = max(self.rss_bytes, process.memory(self.door.tree()).rss_bytes)
+        self.samples.append(process.memory(self.door.tree()).rss_bytes)
+
+    @property
+    def rss_bytes(self) -> int:
+        return max(self.samples)
+
+    @property
+    def late_growth_bytes(self) -> int:
+        """In the second half of the time: what is bounded does not grow any more."""
+        return self.samples[-1] - self.samples[len(self.samples) // 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,7 @@ def slow_readers(bench: Session, launches: Sequence[Launch]) -> None:
         connections=streams,
         ramp_s=0.5,
         warmup_s=0,
-        duration_s=bench.seconds(6, 2),
+        duration_s=bench.seconds(6, 2.5),
         read_bytes=512,
         read_interval_ms=100,
     )
@@ -175,13 +185,15 @@ def _observe(bench: Session, launch: Launch, work: Work, crowd: Crowd) -> None:
         order = _order(bench, door, work, crowd)
         rest_bytes = process.memory(door.tree()).rss_bytes
         sent_bytes = bench.upstream_stats().bytes
-        peak = Peak(door, rest_bytes)
+        peak = Peak(door, [rest_bytes])
         bench.run(door, order, meanwhile=peak.look)
         sent_bytes = bench.upstream_stats().bytes - sent_bytes
         streams = crowd.plan.connections
         note("peak", "peak memory (RSS)", "MB", peak.rss_bytes / MB)
         note("each", "growth per stream", "KB", (peak.rss_bytes - rest_bytes) / streams / 1e3)
         if crowd.plan.read_interval_ms:
+            late = peak.late_growth_bytes / streams / 1e3
+            note("late", "growth per stream, second half", "KB", late)
             note("taken", "taken from the upstream, each", "KB", sent_bytes / streams / 1e3)
             _await_hang_up(bench, door)
     finally:

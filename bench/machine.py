@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,12 +87,18 @@ def describe(nginx: str, gateway: Sequence[str]) -> dict[str, str]:
         "memory": f"{memory_kb / 1048576:.0f} GB",
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "virtual": "yes" if "hypervisor" in Path("/proc/cpuinfo").read_text() else "no",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}{_build()}",
         "nginx": _first_line([nginx, "-v"]).removeprefix("nginx version: "),
         "cc": _first_line(["cc", "--version"]),
         "gateway": " ".join(gateway),
         **{name: version for name, version in versions.items() if version},
     }
+
+
+def _build() -> str:
+    """A CPython built without profile-guided optimisation is a good deal slower."""
+    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return "" if "--enable-optimizations" in arguments else ", built without optimizations"
 
 
 def _version(distribution: str) -> str:

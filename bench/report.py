@@ -118,7 +118,7 @@ def _text_lines(report: Report) -> Iterator[str]:
 
 def settings_line(settings: Settings) -> str:
     return (
-        f"{'run':10} {settings.rounds} interleaved rounds{', quick' if settings.quick else ''}, "
+        f"{'run':10} rounds: {settings.rounds}{', quick' if settings.quick else ''}, "
         f"{settings.seconds:.0f} s; median [lowest to highest]; server on core "
         f"{settings.server_core}, load and upstream on core {settings.driver_core}"
     )

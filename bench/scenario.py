@@ -31,7 +31,7 @@ GOALS = {
     "stream.translated.cpu": 1.55,
     "one.passthrough.p50": 100.0,
 }
-"""What the gateway is to stay below: docs/explanation/performance.md says why."""
+"""What the gateway is to stay below, everything on."""
 
 
 def _figure(

@@ -234,17 +234,17 @@ static void become_idle(struct connection *connection) {
         finished_connections++;
         return;
     }
-    if (stopping)
-        return;
-    if (option.rate <= 0) {
-        start(connection, now_ns());
-    } else if (queue.count) {
+    if (queue.count) { /* what was due is sent, even after the window */
         uint64_t due = queue.due[queue.head];
         queue.head = (queue.head + 1) % queue.capacity;
         queue.count--;
         start(connection, due);
-    } else {
+    } else if (stopping) {
+        return;
+    } else if (option.rate > 0) {
         idle[idle_count++] = connection;
+    } else {
+        start(connection, now_ns());
     }
 }
 
@@ -504,7 +504,7 @@ static bool is_over(uint64_t now) {
     if (option.read_interval_ms > 0)
         return true;
     if (now - end_ns > (uint64_t)(option.drain_s * 1e9))
-        die("%zu answers did not come within %.0f s", under_way, option.drain_s);
+        die("%zu answers did not come within %.0f s", under_way + queue.count, option.drain_s);
     return false;
 }
 

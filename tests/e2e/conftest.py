@@ -24,7 +24,7 @@ base_url = "{base_url}"
 api_key = "sk-upstream-{name}-000"
 """
 
-SPARES = 12
+SPARES = 200
 """Providers of each kind for tests after which a key is benched."""
 
 
@@ -48,7 +48,7 @@ class House:
 
     def unused(self, dialect: Dialect) -> str:
         """A model that no test has asked for, of a provider that none has been refused by."""
-        return f"{dialect.name}-{next(self._spares)}/{dialect.model}"
+        return f"{dialect.name}-{next(self._spares)}/spare"
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +59,8 @@ def running_house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House, 
         for dialect, behind in ((OPENAI, openai), (ANTHROPIC, anthropic)):
             for name in [dialect.name, *(f"{dialect.name}-{n}" for n in range(SPARES))]:
                 config += PROVIDER.format(name=name, type=dialect.name, base_url=behind.base_url)
+                if name != dialect.name:
+                    config += 'models = ["spare"]\n'
         with gateway.running(config, tmp_path_factory.mktemp("house")) as running:
             yield House(running, openai, anthropic, iter(range(SPARES)))
 

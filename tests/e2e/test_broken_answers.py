@@ -8,14 +8,15 @@ from tests.e2e.conftest import House
 from tests.support import http1, plain, raw
 from tests.support.cases import case
 from tests.support.dialects import ANTHROPIC, DIALECTS, OPENAI, TEXT, Dialect
-from tests.support.upstream import Do, Part
+from tests.support.upstream import Do, Gate, Part
 
 Broken = Callable[[Dialect, int], Sequence[Part]]
 """An answer that breaks after so many events."""
 
 
 def chunks(dialect: Dialect, count: int) -> list[Part]:
-    return [http1.stream_head(), *map(http1.chunk, dialect.frames()[:count])]
+    first, *rest = [http1.chunk(frame) for frame in dialect.frames()[:count]] or [b""]
+    return [http1.stream_head(), first, *rest]
 
 
 def closed(dialect: Dialect, count: int) -> list[Part]:
@@ -86,9 +87,12 @@ CALLERS = pytest.mark.parametrize("caller", DIALECTS, ids=str)
 def test_a_stream_that_breaks_ends_in_an_error(
     house: House, caller: Dialect, upstream: Dialect, count: int, broken: Broken
 ):
-    house.behind(upstream).play(broken(upstream, count))
+    head, first, *rest = broken(upstream, count)
+    begun = Gate()
+    house.behind(upstream).play([head, first, begun, *rest])
     model = f"{upstream.name}/{upstream.model}"
     with raw.posted(house.url, caller.path, caller.ask(model, stream=True)) as exchange:
+        begun.open()
         body = exchange.read_rest()
     assert exchange.status == 200
     assert caller.end not in body
@@ -97,7 +101,7 @@ def test_a_stream_that_breaks_ends_in_an_error(
     assert TEXT.startswith(caller.text_of_stream(body))
     told = caller.told_in_stream(body)
     assert told is not None, body
-    if broken is error_event:
+    if broken in (error_event, error_event_then_reset):
         assert told.type == "overloaded_error"
         assert "too many at once" in told.message
     else:
@@ -111,9 +115,12 @@ def test_a_stream_that_breaks_ends_in_an_error(
 def test_openais_stream_has_finished_with_its_finish_reason(
     house: House, caller: Dialect, count: int, broken: Broken
 ):
-    house.openai.play(broken(OPENAI, count))
+    head, first, *rest = broken(OPENAI, count)
+    begun = Gate()
+    house.openai.play([head, first, begun, *rest])
     asked = caller.ask(f"openai/{OPENAI.model}", stream=True)
     with raw.posted(house.url, caller.path, asked) as exchange:
+        begun.open()
         body = exchange.read_rest()
     assert caller.text_of_stream(body) == TEXT
     assert body.endswith(caller.end)
@@ -165,13 +172,9 @@ NO_ANSWERS: dict[str, Callable[[Dialect], list[Part]]] = {
 @BOTH
 @CALLERS
 @pytest.mark.parametrize("how", NO_ANSWERS)
-def test_what_is_no_answer_is_an_error(
-    house: House, caller: Dialect, upstream: Dialect, how: str
-):
+def test_what_is_no_answer_is_an_error(house: House, caller: Dialect, upstream: Dialect, how: str):
     house.behind(upstream).play(NO_ANSWERS[how](upstream))
-    answer = plain.post(
-        house.url, caller.path, caller.ask(f"{upstream.name}/{upstream.model}")
-    )
+    answer = plain.post(house.url, caller.path, caller.ask(f"{upstream.name}/{upstream.model}"))
     assert answer.status == 502
     told = caller.told(answer.body)
     assert told.code
@@ -199,9 +202,7 @@ def test_a_stream_where_none_was_asked_for_is_made_whole(
     house: House, caller: Dialect, upstream: Dialect
 ):
     house.behind(upstream).play(http1.stream(*upstream.frames()))
-    answer = plain.post(
-        house.url, caller.path, caller.ask(f"{upstream.name}/{upstream.model}")
-    )
+    answer = plain.post(house.url, caller.path, caller.ask(f"{upstream.name}/{upstream.model}"))
     assert answer.headers["content-type"] == "application/json"
     assert caller.text_of(answer.body) == TEXT
 
@@ -214,9 +215,7 @@ def test_a_stream_that_breaks_where_none_was_asked_for_is_an_error(
     house: House, caller: Dialect, upstream: Dialect, broken: Broken
 ):
     house.behind(upstream).play(broken(upstream, 3))
-    answer = plain.post(
-        house.url, caller.path, caller.ask(f"{upstream.name}/{upstream.model}")
-    )
+    answer = plain.post(house.url, caller.path, caller.ask(f"{upstream.name}/{upstream.model}"))
     assert answer.status >= 500
     assert caller.told(answer.body).message
 

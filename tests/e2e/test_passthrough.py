@@ -14,7 +14,7 @@ from tests.support.upstream import Gate, Part
 # would change; what a gateway has no business to touch.
 ODD = {
     "openai": rb"""{ "messages" :[ {"role":"user", "content":"h\u00ef \/ \ud83d\ude00"} ],
-  "temperature": 1.0, "seed":12345678901234567890, "model":"gpt-4.1-mini", 
+  "temperature": 1.0, "seed":12345678901234567890, "model":"gpt-4.1-mini",
   "x_unknown": {"b":1,"a":[ ]}, "max_tokens" :1e2 } """,
     "anthropic": rb"""{ "messages" :[ {"role":"user", "content":"h\u00ef \/ \ud83d\ude00"} ],
   "temperature": 1.0, "model":"claude-haiku-4-5", "x_unknown": {"b":1,"a":[ ]}, "max_tokens" :100,
@@ -114,9 +114,7 @@ def test_a_recorded_stream_goes_through_however_it_is_cut_up(
 @case(108)
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_the_answer_bears_the_name_that_was_asked_for(
-    house: House, dialect: Dialect, stream: bool
-):
+def test_the_answer_bears_the_name_that_was_asked_for(house: House, dialect: Dialect, stream: bool):
     served = f"{dialect.model}-2026-11-11"
     stage = house.behind(dialect)
     if stream:

@@ -1,6 +1,7 @@
 """Serving a configuration until told to stop."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -84,6 +85,9 @@ async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listen
         models=len(gateway.models()),
     )
     log.flush()
+    # All that is here now stays: the collector need not go through it again and again.
+    gc.collect()
+    gc.freeze()
     config = gateway.loaded.config
     if not gateway.loaded.is_configured and config.server.log_format == "text":
         sys.stderr.write(_first_steps(listeners))

@@ -14,8 +14,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 GONE = "modelmux.gone"
-"""Key of a scope under which our server calls back when the client leaves. Other servers do not
-know it; there a task waits for the disconnect message instead."""
+"""Key of a scope in which our server has its event loop, and takes what to call when the client
+leaves. Other servers do not know it; there a task waits for the disconnect message instead."""
 
 LEFT = "left"
 """What stands there once the client has left."""
@@ -76,13 +76,15 @@ class Adapter:
             return
         except ConnectionError:
             return
-        task = asyncio.current_task()
-        if GONE not in scope or task is None:
+        if GONE not in scope:
             await self._watched(request, receive, send)
             return
-        if scope[GONE] == LEFT:
+        loop = scope[GONE]
+        if loop == LEFT:
             return
-        scope[GONE] = task.cancel
+        # Not asked for the loop itself: that is a system call on CPython 3.11 (`getpid`, 1 µs).
+        task = asyncio.current_task(loop)
+        scope[GONE] = task.cancel if task is not None else None
         try:
             await _send(await self._handler(request), send)
         except asyncio.CancelledError:

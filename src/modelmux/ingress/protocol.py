@@ -19,7 +19,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        cast("Scope", self.scope)[GONE] = None
+        cast("Scope", self.scope)[GONE] = self.loop
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,9 +1,9 @@
 """The log: one line for each call, and one for whatever else is worth telling.
 
-Calls cost an append when they end. A flush every `FLUSH_INTERVAL_S` makes lines of what has
-gathered, a slice at a time so that no call waits long for it, masks secrets, keeps the last lines
-for whoever asks, and gives the batch to an output that does not block. Python's `logging` is not
-used: it would cost more than everything else that happens to a call.
+A line is made when its call ends, while all that it tells of is still in the processor's caches,
+and waits to be written: a flush every `FLUSH_INTERVAL_S` keeps the last lines for whoever asks and
+gives the batch to an output that does not block. Python's `logging` is not used: it would cost
+more than everything else that happens to a call.
 """
 
 import asyncio
@@ -21,11 +21,8 @@ from modelmux.telemetry.redact import Redactor
 FLUSH_INTERVAL_S: Final = 0.25
 """How long a line may wait, and so how many are lost with a killed process."""
 
-SLICE: Final = 128
-"""Lines made at once: about half a millisecond of work, then others have their turn."""
-
 MAX_PENDING: Final = 16_384
-"""Lines that may wait to be made. More come only if the loop is stuck; they are dropped."""
+"""Lines that may wait to be written. More come only if the loop is stuck; they are dropped."""
 
 KEPT_LINES: Final = 1000
 """Last lines kept in memory, and most that a slow follower may be behind."""
@@ -79,7 +76,7 @@ class LogWriter:
         self._unix_time = unix_time
         self._rank = _RANK[level]
         self._tells_all_calls = self.is_enabled("info")
-        self._pending: deque[CallRecord | str] = deque()
+        self._pending: list[str] = []
         self._kept: deque[str] = deque(maxlen=KEPT_LINES)
         self._followers: WeakSet[Follower] = WeakSet()
         self._later: Later | None = None
@@ -103,7 +100,7 @@ class LogWriter:
     def write(self, record: CallRecord) -> None:
         """Tell of a call."""
         if self._tells_all_calls or self.is_enabled(level_of(record)):
-            self._add(record)
+            self._add(self._made(record))
 
     def event(self, level: Level, message: str, /, **fields: Field) -> None:
         """Tell of anything else; fields that are `None` are left out."""
@@ -155,43 +152,10 @@ class LogWriter:
 
     def flush(self) -> None:
         """Give all that has gathered to the output."""
-        while self._pending:
-            self._flush_slice()
-
-    def close(self, timeout_s: float = 5.0) -> bool:
-        """Write all there is; false if the output did not take it in time. Blocks until then."""
-        self._later = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.flush()
-        if self.dropped > self._reported:
-            self._flush_slice()
-        for follower in list(self._followers):
-            follower.end()
-        return self._output.close(timeout_s)
-
-    def _add(self, item: CallRecord | str) -> None:
-        pending = self._pending
-        if len(pending) >= MAX_PENDING:
-            self._overflowed += 1
-            return
-        pending.append(item)
-        if self._timer is None:
-            if self._later is None:
-                self.flush()
-            else:
-                self._timer = self._later(FLUSH_INTERVAL_S, self._flush_in_turns)
-
-    def _flush_in_turns(self) -> None:
-        self._timer = None
-        self._flush_slice()
-        if self._pending and self._later is not None:
-            self._timer = self._later(0.0, self._flush_in_turns)
-
-    def _flush_slice(self) -> None:
-        pending = self._pending
-        lines = self._made([pending.popleft() for _ in range(min(SLICE, len(pending)))])
+        lines, self._pending = self._pending, []
         if self.dropped > self._reported:
             count, self._reported = self.dropped - self._reported, self.dropped
             fields: dict[str, Field] = {"lines": count}
@@ -199,29 +163,48 @@ class LogWriter:
             lines.append(self._lines.event("warn", self._unix_time(), message, fields))
         if not lines:
             return
-        self._kept.extend(lines)
+        self._kept.extend(lines[-KEPT_LINES:])
         for follower in self._followers:
             follower.take(lines)
         self._output.put("\n".join([*lines, ""]).encode(errors="backslashreplace"))
 
-    def _made(self, items: Sequence[CallRecord | str]) -> list[str]:
-        """Lines, with secrets masked."""
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Write all there is; false if the output did not take it in time. Blocks until then."""
+        self._later = None
+        self.flush()
+        for follower in list(self._followers):
+            follower.end()
+        return self._output.close(timeout_s)
+
+    def _add(self, line: str) -> None:
+        if len(self._pending) >= MAX_PENDING:
+            self._overflowed += 1
+            return
+        self._pending.append(line)
+        if self._timer is None:
+            if self._later is None:
+                self.flush()
+            else:
+                self._timer = self._later(FLUSH_INTERVAL_S, self._flush_in_turn)
+
+    def _flush_in_turn(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def _made(self, record: CallRecord) -> str:
+        """A call's line, with secrets masked."""
+        line = self._lines.call(record)
         # Names are masked already, so a call's id and its target's are all that could hold one,
         # but for the words of others: an error, and the caller's tags.
-        ids = "\n".join(
-            [f"{item.id}\n{item.upstream_id}" for item in items if isinstance(item, CallRecord)]
-        )
-        is_suspect = self._redactor.holds_registered(ids)
-        out: list[str] = []
-        for item in items:
-            if isinstance(item, str):
-                out.append(item)
-                continue
-            line = self._lines.call(item)
-            if is_suspect or item.error or item.tags:
-                line = self._redactor.text(line)
-            out.append(line)
-        return out
+        redactor = self._redactor
+        if (
+            record.error
+            or record.tags
+            or redactor.holds_registered(record.id)
+            or redactor.holds_registered(record.upstream_id)
+        ):
+            return redactor.text(line)
+        return line
 
 
 class Follower:

@@ -6,6 +6,7 @@ from modelmux.ir.parts import Text
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Encoded, Envelope, Message, Request
 from modelmux.target.call import ANONYMOUS, Call
+from modelmux.wire.base import Operation
 from tests.support import linewire, targets
 from tests.support.linewire import LineWire
 
@@ -67,9 +68,9 @@ def test_a_body_is_decoded_once_and_only_when_read():
     class Counting(LineWire):
         decoded = 0
 
-        def decode_request(self, body: bytes) -> Request:
+        def decode_request(self, body: bytes, operation: Operation = "chat") -> Request:
             self.decoded += 1
-            return super().decode_request(body)
+            return super().decode_request(body, operation)
 
     wire = Counting()
     call = targets.call(wire)

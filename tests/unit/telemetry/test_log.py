@@ -13,7 +13,6 @@ from modelmux.telemetry.log import (
     KEPT_LINES,
     MAX_BODY_CHARS,
     MAX_PENDING,
-    SLICE,
     LogWriter,
 )
 from modelmux.telemetry.redact import Redactor
@@ -105,22 +104,14 @@ def test_an_error_is_not_kept_waiting_nor_what_came_before_it():
     assert logs.output.lines == ["call 1", "error dying"]
 
 
-def test_many_lines_are_made_a_slice_at_a_time():
+def test_lines_that_gather_are_written_as_one_batch():
     logs = Logs()
-    for number in range(2 * SLICE + 1):
+    for number in range(300):
         logs.log.write(call(str(number)))
-    turns: list[int] = []
-    flush = logs.log._flush_slice
-
-    def counted() -> None:
-        flush()
-        turns.append(len(logs.log._pending))
-
-    logs.log._flush_slice = counted  # type: ignore[method-assign]
+    assert logs.output.batches == []
     logs.clock.advance(FLUSH_INTERVAL_S)
-    assert turns == [SLICE + 1, 1, 0]
-    assert len(logs.output.batches) == 3
-    assert logs.output.lines == [f"call {number}" for number in range(2 * SLICE + 1)]
+    assert len(logs.output.batches) == 1
+    assert logs.output.lines == [f"call {number}" for number in range(300)]
 
 
 @given(st.lists(st.sampled_from(["call", "event", "error", "wait"]), max_size=60))

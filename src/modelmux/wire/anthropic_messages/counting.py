@@ -64,6 +64,15 @@ def decode_answer(body: bytes) -> int:
         raise extra.invalid(exc, "", ProtocolViolation) from None
 
 
+def is_answer(body: bytes) -> bool:
+    """Whether `body` tells a number of tokens."""
+    try:
+        decode_answer(body)
+    except ProtocolViolation:
+        return False
+    return True
+
+
 def encode_answer(input_tokens: int) -> bytes:
     """The body that says so."""
     return b'{"input_tokens":%d}' % input_tokens

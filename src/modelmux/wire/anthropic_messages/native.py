@@ -97,9 +97,10 @@ def _content(message: Message, path: str, losses: list[Loss]) -> object:
 def _blocks(parts: Sequence[Part], path: str, losses: list[Loss]) -> list[object]:
     out: list[object] = []
     for place, part in enumerate(parts):
-        block = _block(part, path, losses)
+        at = f"{path}/parts/{place}"
+        block = _block(part, at, losses)
         if isinstance(block, str):
-            losses.append(Loss(f"{path}/parts/{place}", block, "content"))
+            losses.append(Loss(at, block, "content"))
         else:
             out.append(block)
     return out
@@ -139,7 +140,7 @@ def _foreign_or_own(part: Generic | ServerToolResult | ServerToolCall) -> Block 
 def _arguments(part: ToolCall, path: str) -> Raw:
     arguments = None if part.custom else block_encode.arguments(part.arguments)
     if arguments is None:
-        where = extra.pointer_to_path(path)
+        where = extra.pointer_to_path(path.partition("/parts/")[0])
         raise InvalidRequest(
             f"{where}: the arguments of the call of {part.name!r} are not a JSON object",
             param=where,

@@ -30,6 +30,7 @@ from modelmux.wire import extra
 from modelmux.wire.anthropic_messages import (
     block_decode,
     block_encode,
+    counting,
     counts,
     errors,
     finish,
@@ -200,8 +201,9 @@ def summarise(body: bytes) -> Summary:
     if answer.error:
         return Summary(failure=errors.decode(200, body))
     if not answer.content:
-        counting.decode_answer(body)  # raises, if it is not a number of tokens either
-        return Summary()
+        if counting.is_answer(body):
+            return Summary()
+        raise ProtocolViolation("the answer is neither a message nor an error")
     return Summary(tally.usage, finish.neutral(answer.stop_reason))
 
 

@@ -161,11 +161,12 @@ def definition(tool: Tool, name: str, schema: Raw) -> block_encode.Block:
 
 def _definition(tool: Tool, name: str, path: str, losses: list[Loss]) -> block_encode.Block:
     losses.extend(extra.losses(tool.extra, NAME))
-    out = definition(tool, name, _input_schema(tool.parameters, path))
-    if not tool.strict:
-        out.pop("strict", None)
-    elif tool.parameters is None or structured.native(tool.parameters).changes is not None:
-        del out["strict"]
+    schema = _input_schema(tool.parameters, path)
+    enforced = structured.native(schema) if tool.strict else None
+    if enforced is not None and enforced.schema is not None and enforced.changes is None:
+        return definition(tool, name, enforced.schema)
+    out = definition(tool, name, schema)
+    if out.pop("strict", None):
         losses.append(Loss(f"{path}/strict", "the schema says more than can be enforced here"))
     return out
 

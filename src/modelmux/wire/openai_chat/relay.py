@@ -96,7 +96,9 @@ class Watch:
         try:
             chunk = _chunk.decode(frame.data)
         except extra.MALFORMED:
-            self._ended |= frame.data.strip() == DONE
+            if frame.data.strip() == DONE:
+                self._ended = True
+                self._reason = self._reason or usage.reason(None)  # Ollama gives none
             return raw  # what the caller makes of it is the same as without a gateway
         choices = chunk.choices or []
         self._failure = _failure(chunk, choices, frame.data)

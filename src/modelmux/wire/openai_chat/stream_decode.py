@@ -48,6 +48,7 @@ class Decoder:
         self._rest = Rest()
         self._tags: reasoning.Tags | None = reasoning.Tags()  # until it is clear there are none
         self._talking = False  # the last chunk was text
+        self._spelled_out = False  # reasoning has a field of its own beside its details
         self._started = self._ended = False
         self._id = ""
         self._reason: str | None = None  # the API's word
@@ -78,8 +79,8 @@ class Decoder:
         try:
             for frame in self._frames.finish():
                 self._frame(frame, out)
-        except ProtocolViolation as exc:
-            self._fail(_violation(exc.message), out)
+        except ProtocolViolation:
+            pass  # what came of a last frame before the stream broke off
         if not self._ended:
             if self._reason is None:
                 self._fail(INTERRUPTED, out)
@@ -136,7 +137,7 @@ class Decoder:
             # Once text is coming, more of it is what comes next.
             said = choice.delta.content or choice.delta.reasoning_content
             self._talking = self._tags is None and isinstance(said, str)
-        if choice.finish_reason or choice.logprobs or choice.usage:
+        if choice.finish_reason or present(choice.logprobs) or present(choice.usage):
             self._note(choice, raw, out)
 
     def _count(self, found: Raw, groq: schema.XGroq | None = None) -> None:
@@ -198,7 +199,7 @@ class Decoder:
             self._serial.say("reasoning", delta.reasoning_content, out)
         elif delta.reasoning:
             self._serial.say("short reasoning", delta.reasoning, out)
-        said = delta.reasoning_content or delta.reasoning
+        self._spelled_out |= bool(delta.reasoning_content or delta.reasoning)
         details = delta.reasoning_details or []
         for raw, detail in zip(details, reasoning.read_details(details), strict=True):
             own = reasoning.from_detail(detail)
@@ -207,7 +208,7 @@ class Decoder:
                 continue
             self._rest.detail(raw)
             text = detail.text or detail.summary
-            if text and not said:
+            if text and not self._spelled_out:
                 self._serial.say("reasoning", text, out)
 
     def _tagged(self, text: str, out: list[Event]) -> None:
