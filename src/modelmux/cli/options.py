@@ -1,6 +1,5 @@
 """Options that several commands have, and the configuration they lead to."""
 
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,8 +10,6 @@ if TYPE_CHECKING:
     from modelmux.config.load import Loaded, Override
 
 F = TypeVar("F", bound=Callable[..., object])
-
-PROBE_TIMEOUT_S = 0.2
 
 
 def config_option(command: F) -> F:
@@ -66,8 +63,6 @@ def load_quietly(path: Path | None = None) -> "Loaded":
 
 def listens(host: str, port: int) -> bool:
     """Whether something accepts connections there, asked quickly."""
-    try:
-        with socket.create_connection((host, port), timeout=PROBE_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
+    from modelmux.config import library
+
+    return library.listens(host, port)

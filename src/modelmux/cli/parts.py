@@ -74,19 +74,9 @@ class Gateway(Protocol):
 
 def provider_types() -> Mapping[str, "ProviderType"]:
     """Every provider type of the catalogue."""
-    from modelmux.config.discover import ProviderType
-    from modelmux.provider import catalog
+    from modelmux.config import library
 
-    rows = catalog.load()
-    return {
-        type_: ProviderType(
-            env=rows.provider(type_).env,
-            base_url=rows.provider(type_).base_url,
-            needs_key=rows.provider(type_).needs_key,
-            discover=rows.provider(type_).discover,
-        )
-        for type_ in rows.types
-    }
+    return library.provider_types()
 
 
 def build(loaded: "Loaded") -> Gateway:

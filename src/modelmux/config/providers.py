@@ -229,10 +229,10 @@ class Builder:
             return hosts[key]
 
         def make(model: str) -> Target:
-            place = places.get(model) or others
+            place = places.get(model)
             if place is None:
-                raise LookupError(model)  # the offer takes no other names
-            if place is others:
+                if others is None:
+                    raise LookupError(model)  # the offer takes no other names
                 place = replace(others, model=vertex.model_id(model))
             target = ModelTarget(host(place), model, place.model, models.profile(place.model))
             return self._wrap(target, provider, slots)

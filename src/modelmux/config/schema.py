@@ -303,8 +303,8 @@ class Streaming(Table, frozen=True):
     """How streamed answers reach the caller."""
 
     mode: StreamingMode = "auto"
-    """auto: as the caller asked. never: answers come whole. standard: chunk by chunk. buffered:
-    chunks are gathered. always: streamed even if not asked for."""
+    """What becomes of a stream that the caller asked for. auto: what suits the client. never: the
+    answer comes whole. standard, always: chunk by chunk. buffered: in sentences."""
     buffer_size: Annotated[int, Meta(ge=1)] = 65_536
     """`buffered`: most bytes held before they are sent."""
     chunk_timeout_ms: Annotated[int, Meta(ge=1)] = 5_000

@@ -1,6 +1,7 @@
 """Every secret that a configuration holds, for whoever has to keep them out of sight."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -15,13 +16,12 @@ def secrets(table: Struct) -> Iterator[str]:
         if is_secret(info.type):
             yield from _texts(value)
         elif isinstance(value, Mapping):
-            named: Mapping[str, object] = value
+            named = cast("Mapping[str, object]", value)
             yield from (str(text) for name, text in named.items() if names_credential(name))
         elif isinstance(value, Struct):
             yield from secrets(value)
         elif isinstance(value, tuple):
-            items: tuple[object, ...] = value
-            for item in items:
+            for item in cast("tuple[object, ...]", value):
                 if isinstance(item, Struct):
                     yield from secrets(item)
 
@@ -30,6 +30,5 @@ def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str) and value:
         yield value
     elif isinstance(value, tuple):
-        items: tuple[object, ...] = value
-        for item in items:
+        for item in cast("tuple[object, ...]", value):
             yield from _texts(item)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from modelmux.errors import BodyTooLarge
-from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.http import Answer, Fields, HttpRequest
 
 # ASGI's own types: https://asgi.readthedocs.io/en/latest/specs/main.html, read 2026-11-20.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -19,6 +20,9 @@ leaves. Other servers do not know it; there a task waits for the disconnect mess
 
 LEFT = "left"
 """What stands there once the client has left."""
+
+LINGER_S = 30.0
+"""How long a client that is turned away may go on sending: nginx's `lingering_time`."""
 
 Handler = Callable[[HttpRequest], Awaitable[Answer]]
 Refuse = Callable[[HttpRequest, BodyTooLarge], Answer]
@@ -68,11 +72,11 @@ class Adapter:
         if client:
             request.peer = f"{client[0]}:{client[1]}"
         try:
-            request.body = await self._body(receive)
-        except BodyTooLarge as exc:
-            answer = self._refuse(request, exc)
-            answer.headers.append((b"connection", b"close"))  # the rest of the body is not read
-            await _send(answer, send)
+            request.body = await self._body(fields, receive)
+        except _TooLarge as exc:
+            answer = self._refuse(request, self._too_large())
+            answer.headers.append((b"connection", b"close"))  # the rest of the body is not kept
+            await _send(answer, _Lingering(receive, send) if exc.goes_on else send)
             return
         except ConnectionError:
             return
@@ -91,29 +95,32 @@ class Adapter:
             if scope[GONE] != LEFT:  # not the client: the server is stopping
                 raise
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, fields: Fields, receive: Receive) -> bytes:
         message = await receive()
         body: bytes = message.get("body", b"")
         if message["type"] == "http.disconnect":
             raise ConnectionError
         if not message.get("more_body", False) and len(body) <= self._max_body_bytes:
             return body
+        if _announced(fields) > self._max_body_bytes:
+            raise _TooLarge(goes_on=message.get("more_body", False))
         pieces = [body]
         size = len(body)
-        while message.get("more_body", False):
-            if size > self._max_body_bytes:
-                break
+        while size <= self._max_body_bytes and message.get("more_body", False):
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
         if size > self._max_body_bytes:
-            raise BodyTooLarge(
-                f"expected a body of at most {self._max_body_bytes} bytes, got more; "
-                "the limit is `server.max_body_bytes`"
-            )
+            raise _TooLarge(goes_on=message.get("more_body", False))
         return b"".join(pieces)
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            f"expected a body of at most {self._max_body_bytes} bytes, got more; "
+            "the limit is `server.max_body_bytes`"
+        )
 
     async def _watched(self, request: HttpRequest, receive: Receive, send: Send) -> None:
         """Answer `request` under a server that tells of a leaving client by a message only."""
@@ -133,8 +140,41 @@ class Adapter:
             answering.cancel()
             watching.cancel()
             await asyncio.wait((answering, watching))
+        if not watching.cancelled():
+            watching.exception()  # a server that cannot say more has told that the client is gone
         if not answering.cancelled():
             answering.result()
+
+
+class _TooLarge(Exception):
+    """The body is larger than allowed; `goes_on`: more of it is to come."""
+
+    def __init__(self, *, goes_on: bool) -> None:
+        self.goes_on = goes_on
+
+
+class _Lingering:
+    """A `send` that lets the client send the rest of its body before the answer is complete.
+
+    A server that closes while it is being sent to resets the connection, and the client loses
+    the answer: it would see a broken connection, and try again.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        await self._send({**message, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                # The last message, and that of a client that has left, say so.
+                while (await self._receive()).get("more_body", False):
+                    pass
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 class Lifespan:
@@ -153,6 +193,14 @@ class Lifespan:
         await receive()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _announced(fields: Fields) -> int:
+    """The size that the head tells of the body; 0 if it does not."""
+    for name, value in fields:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0
 
 
 async def _send(answer: Answer, send: Send) -> None:

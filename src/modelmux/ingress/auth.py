@@ -9,6 +9,9 @@ from modelmux.errors import Unauthenticated
 from modelmux.ingress.http import HttpRequest
 from modelmux.target.call import ANONYMOUS, Caller
 
+CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key")
+"""Header fields in which a key may come."""
+
 
 class Keyring:
     """Callers by the SHA-256 of their secret. Without any, everybody is let in as nobody."""
@@ -24,7 +27,7 @@ class Keyring:
         came = False
         for secret in _secrets(request):
             came = True
-            digest = sha256(secret.encode()).digest()
+            digest = sha256(secret).digest()
             # Found by hash, so that the time of the search tells nothing of a secret, and
             # compared in constant time, so that this stays so whatever the table becomes.
             known = self._callers.get(digest)
@@ -38,16 +41,38 @@ class Keyring:
             "expected a key in `authorization: Bearer …`, `x-api-key` or `x-goog-api-key`, got none"
         )
 
+    def not_ours(self, request: HttpRequest) -> dict[str, str]:
+        """Fields of `CREDENTIALS` that came with an identified request and hold no key of ours.
 
-def _secrets(request: HttpRequest) -> Iterator[str]:
+        They are the caller's for somebody else. A key of this gateway's must never travel on.
+        """
+        headers = request.headers
+        came = {name: headers[name] for name in CREDENTIALS if name in headers}
+        if not self._callers:
+            return came
+        if len(came) == 1 and not request.query:
+            return {}  # it is the one by which the caller is known
+        return {name: value for name, value in came.items() if not self._holds_ours(name, value)}
+
+    def _holds_ours(self, name: str, value: str) -> bool:
+        return any(sha256(secret).digest() in self._callers for secret in _secret(name, value))
+
+
+def _secrets(request: HttpRequest) -> Iterator[bytes]:
     """Every key that came, in whatever form a client sends it."""
-    headers = request.headers
-    if authorization := headers.get("authorization"):
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() == "bearer" and secret.strip():
-            yield secret.strip()
-    for name in ("x-api-key", "x-goog-api-key"):
-        if key := headers.get(name):
-            yield key
+    for name in CREDENTIALS:
+        if value := request.headers.get(name):
+            yield from _secret(name, value)
     if b"key=" in request.query:
-        yield from parse_qs(request.query.decode("latin-1")).get("key", ())
+        for key in parse_qs(request.query.decode("latin-1")).get("key", ()):
+            yield key.encode()
+
+
+def _secret(name: str, value: str) -> Iterator[bytes]:
+    """The key in one field, in the bytes that came: fields are no text of any encoding."""
+    if name == "authorization":
+        scheme, _, value = value.partition(" ")
+        if scheme.lower() != "bearer":
+            return
+    if secret := value.strip(" \t"):
+        yield secret.encode("latin-1")

@@ -1,5 +1,6 @@
 """The control socket: how the commands of the same user ask a running gateway to do things."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from urllib.parse import parse_qs
 
@@ -12,6 +13,8 @@ from modelmux.ingress.http import JSON, Answer, HttpRequest, text
 DEFAULT_LINES = 50
 MAX_LINES = 1000
 """What is kept of the log in memory."""
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class ProviderStatus(Struct, frozen=True):
@@ -72,7 +75,7 @@ class Control:
     async def logs(self, request: HttpRequest) -> Answer:
         """`GET /control/logs`, with `lines=N`, and `follow=1` for what is still to come."""
         lines = _argument(request, "lines") or str(DEFAULT_LINES)
-        if not lines.isdigit() or int(lines) > MAX_LINES:
+        if not _DIGITS.fullmatch(lines) or int(lines) > MAX_LINES:
             raise InvalidRequest(
                 f"expected a number of at most {MAX_LINES}, got {lines!r}", param="lines"
             )

@@ -4,7 +4,8 @@ import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from modelmux.errors import GatewayError, InvalidRequest, TargetError
-from modelmux.ingress.http import JSON, SSE, Answer, HttpRequest
+from modelmux.ingress.auth import Keyring
+from modelmux.ingress.http import JSON, SSE, Answer, HttpRequest, field_value
 from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
 from modelmux.ingress.surface import Refusal, Surface
 from modelmux.ir import events as ev
@@ -20,15 +21,12 @@ MAX_REQUEST_ID_BYTES = 128
 MAX_LOSSES_BYTES = 2048
 """Most that the header of losses takes; proxies refuse headers of a few kilobytes."""
 
-_TRAVELLING = (
-    "anthropic-beta",
-    "authorization",
-    "idempotency-key",
-    "x-api-key",
-    "x-client-request-id",
-)
-"""Header fields of a caller's that a provider may ask for. Its row of the catalogue decides; for
-credentials, only `auth = "passthrough"` does."""
+_MAX_LOSS_CHARS = 256
+_BETWEEN = b"; "
+
+_TRAVELLING = ("anthropic-beta", "idempotency-key", "x-client-request-id")
+"""Header fields of a caller's that a provider may ask for: its row of the catalogue decides. Beside
+them go credentials that are not ours, which only `auth = "passthrough"` sends on."""
 
 Current = Callable[[], Surface]
 """The surface in force; asked anew for each request, so that a reload takes effect."""
@@ -78,7 +76,7 @@ class ModelDoor:
                 caller=caller,
                 id=id_,
             )
-            _context(call, request)
+            _context(call, request, surface.keyring)
             target = surface.registry.resolve(model, caller)
         except GatewayError as exc:
             surface.journal.refused(
@@ -99,17 +97,21 @@ class ModelDoor:
     async def _answer(
         self, surface: Surface, call: Call, reply: Reply, headers: Mapping[str, str]
     ) -> Answer:
-        take: Take = "json"
-        if call.envelope.stream:
-            take = surface.streaming.take(headers)
-        fields = self._fields(call, reply)
-        if call.envelope.stream and take != "as_asked":
-            fields.append((b"x-modelmux-streaming", f"{take}; {HOW_TO_STREAM}".encode()))
-        if take == "json":
-            fields.append((b"content-type", JSON))
-            return Answer(200, fields, await reply.body(self.wire, call.envelope))
-        fields += _STREAM_FIELDS
-        return Answer(200, fields, self._stream(surface, call, reply, take), reply.aclose)
+        try:
+            take: Take = "json"
+            if call.envelope.stream:
+                take = surface.streaming.take(headers)
+            fields = self._fields(call, reply)
+            if call.envelope.stream and take != "as_asked":
+                fields.append((b"x-modelmux-streaming", f"{take}; {HOW_TO_STREAM}".encode()))
+            if take == "json":
+                fields.append((b"content-type", JSON))
+                return Answer(200, fields, await reply.body(self.wire, call.envelope))
+            fields += _STREAM_FIELDS
+            return Answer(200, fields, self._stream(surface, call, reply, take), reply.aclose)
+        except BaseException:  # a defect, or the caller left: nobody else has the reply
+            await reply.aclose()
+            raise
 
     def _stream(
         self, surface: Surface, call: Call, reply: Reply, take: Take
@@ -129,7 +131,7 @@ class ModelDoor:
         overhead_s = self._now() - meter.started - meter.waited_s
         fields = [
             (b"x-request-id", call.id.encode()),
-            (b"x-modelmux-target", reply.target.encode()),
+            (b"x-modelmux-target", field_value(reply.target)),
             (b"x-modelmux-attempts", b"%d" % reply.attempts),
             (b"x-modelmux-overhead-ms", b"%.2f" % (overhead_s * 1000)),
         ]
@@ -165,16 +167,17 @@ def refuse(exc: GatewayError, wire: Wire, id_: str) -> Answer:
         fields.append((b"retry-after", b"%d" % math.ceil(failure.retry_after_s)))
     if isinstance(exc, TargetError):
         if exc.target:
-            fields.append((b"x-modelmux-target", exc.target.encode()))
+            fields.append((b"x-modelmux-target", field_value(exc.target)))
         fields.append((b"x-modelmux-attempts", b"%d" % exc.attempts))
     return Answer(wire.error_status(failure), fields, wire.encode_error(failure))
 
 
-def _context(call: Call, request: HttpRequest) -> None:
+def _context(call: Call, request: HttpRequest, keyring: Keyring) -> None:
     """What the headers say of the call. Raises `InvalidRequest`."""
     headers = request.headers
     call.meter.started = request.started
-    call.headers = {name: headers[name] for name in _TRAVELLING if name in headers}
+    call.headers = keyring.not_ours(request)
+    call.headers |= {name: headers[name] for name in _TRAVELLING if name in headers}
     if tags := headers.get("x-modelmux-tags"):
         call.tags = _tags(tags)
     if timeout := headers.get("x-modelmux-timeout"):
@@ -201,11 +204,13 @@ def _tags(value: str) -> dict[str, str]:
 
 def _losses(losses: Sequence[Loss]) -> bytes:
     """Losses as one header value, cut with a word on how many are left out."""
-    out = ""
+    said: list[bytes] = []
+    room = MAX_LOSSES_BYTES - len("and 1000000 more")
     for index, loss in enumerate(losses):
-        item = f"{loss.path}: {loss.reason}".encode("ascii", "replace").decode()
-        item = "".join(char if char.isprintable() else "?" for char in item)
-        if len(out) + len(item) > MAX_LOSSES_BYTES:
-            return f"{out}; and {len(losses) - index} more".encode()
-        out = f"{out}; {item}" if out else item
-    return out.encode()
+        item = field_value(f"{loss.path}: {loss.reason}"[:_MAX_LOSS_CHARS].strip())
+        room -= len(item) + len(_BETWEEN)
+        if room < 0:
+            said.append(b"and %d more" % (len(losses) - index))
+            break
+        said.append(item)
+    return _BETWEEN.join(said)

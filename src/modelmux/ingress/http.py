@@ -68,7 +68,9 @@ class HttpRequest:
         for name, value in fields:
             wanted = _WANTED.get(name)
             if wanted is not None:
-                headers[wanted] = value.decode("latin-1")
+                text = value.decode("latin-1")
+                # Several fields of a name are one list. RFC 9110, 5.3.
+                headers[wanted] = f"{headers[wanted]}, {text}" if wanted in headers else text
         self.headers: Mapping[str, str] = headers
 
     def check(self) -> None:
@@ -111,6 +113,13 @@ class Answer:
 
 Endpoint = Callable[[HttpRequest], Awaitable[Answer]]
 """Answers one request. Raises `GatewayError` for what went wrong; never anything else."""
+
+
+def field_value(text: str) -> bytes:
+    """`text` as a header field's value: what cannot stand there is a question mark."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join([char if char.isascii() and char.isprintable() else "?" for char in text])
+    return text.encode()
 
 
 def text(body: str, content_type: bytes = b"text/plain; charset=utf-8") -> Answer:

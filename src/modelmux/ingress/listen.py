@@ -4,7 +4,8 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import assert_never
@@ -23,6 +24,8 @@ SOCKET_MODE = 0o600
 
 _PROBE_TIMEOUT_S = 1.0
 
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
 
 class Listener:
     """One open socket, and what must be undone when it closes."""
@@ -31,9 +34,9 @@ class Listener:
         """Take over `sock`, which listens on `address`."""
         self.address = address
         self.socket = sock
-        self._file: tuple[str, int] | None = None
+        self._file: _File | None = None
         if isinstance(address, UnixAddress) and not address.abstract:
-            self._file = (address.path, os.stat(address.path).st_ino)  # noqa: PTH116
+            self._file = _File(address.path)
 
     @property
     def name(self) -> str:
@@ -54,12 +57,33 @@ class Listener:
         """Stop listening, and remove the socket's file if it is still ours."""
         self.socket.close()
         if self._file is not None:
-            path, inode = self._file
-            try:
-                if os.stat(path).st_ino == inode:  # noqa: PTH116
-                    Path(path).unlink()
-            except FileNotFoundError:
-                pass  # somebody has tidied up already
+            self._file.remove()
+            self._file = None
+
+
+class _File:
+    """A socket's file, for as long as it is the one that was there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        # A number alone does not tell whose it is: once our file is gone and our socket closed,
+        # the next gateway's may get the same. An open descriptor keeps it from being given away.
+        self._fd = os.open(path, os.O_PATH) if hasattr(os, "O_PATH") else -1
+        self._identity = _identity(path)
+
+    def remove(self) -> None:
+        """Remove it, if it is still ours. Not being able to is no harm: the next one replaces it."""
+        with suppress(OSError):
+            if _identity(self._path) == self._identity:
+                Path(self._path).unlink()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+    return found.st_dev, found.st_ino
 
 
 def open_all(addresses: Sequence[Address]) -> list[Listener]:
@@ -109,11 +133,30 @@ def _tcp(address: TcpAddress) -> list[socket.socket]:
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
+    return _each(dict.fromkeys((family, where[:2]) for family, *_, where in found))
+
+
+def _each(places: Iterable[tuple[int, tuple[str | int, ...]]]) -> list[socket.socket]:
+    """A socket for each of the addresses that a name stands for and this machine has.
+
+    `localhost` stands for `::1` also where there is no IPv6, as in most containers.
+    """
     sockets: list[socket.socket] = []
-    for family, where in dict.fromkeys((family, where) for family, *_, where in found):
-        if family == socket.AF_INET6 and not socket.has_ipv6:
-            continue
-        sockets.append(socket.create_server(where[:2], family=family))
+    missing: OSError | None = None
+    try:
+        for family, where in places:
+            try:
+                sockets.append(socket.create_server(where, family=family))
+            except OSError as exc:
+                if exc.errno not in _NOT_HERE:
+                    raise
+                missing = exc
+        if missing is not None and not sockets:
+            raise missing
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
     return sockets
 
 
@@ -124,9 +167,7 @@ def _unix(address: UnixAddress) -> socket.socket:
             sock.bind("\0" + address.path)
         else:
             _clear(address.path)
-            mask = os.umask(
-                0o777 & ~SOCKET_MODE
-            )  # so that it is never open wider, not even briefly
+            mask = os.umask(0o777 & ~SOCKET_MODE)  # never open wider, not even for a moment
             try:
                 sock.bind(address.path)
             finally:
@@ -178,9 +219,10 @@ def _vsock(address: VsockAddress) -> socket.socket:
 
 
 def _inherited(address: FdAddress) -> socket.socket:
-    sock = socket.socket(fileno=os.dup(address.fd))
+    # The descriptor itself and no copy: while it is open, callers are let in whom nobody answers.
+    sock = socket.socket(fileno=address.fd)
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        sock.close()
+        sock.detach()
         raise ConfigError(
             f"{address}: expected a listening socket, got one that does not listen",
             hint="the process that starts modelmux has to call listen() on it",

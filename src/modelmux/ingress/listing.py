@@ -1,10 +1,12 @@
 """`GET /v1/models`: what a caller may ask for, in the shape its API gives lists."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec.structs import replace
 
 from modelmux.errors import GatewayError, InvalidRequest, UnknownModel
 from modelmux.ingress.endpoint import Current, refuse, request_id
@@ -17,6 +19,8 @@ OWNER = "modelmux"
 DEFAULT_PAGE = 20
 MAX_PAGE = 1000
 """Anthropic's: https://docs.anthropic.com/en/api/models-list, read 2026-11-20."""
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class ModelsDoor:
@@ -76,8 +80,11 @@ def _owner(row: ModelRow) -> str:
 
 def _find(rows: Sequence[ModelRow], wanted: str) -> ModelRow:
     for row in rows:
-        if row.id == wanted or wanted in row.targets:
+        if row.id == wanted:
             return row
+    for row in rows:
+        if row.targets[0] == wanted:  # `provider/model`, under the name that was asked for
+            return replace(row, id=wanted, targets=(wanted,))
     raise UnknownModel(f"no model {wanted!r} is offered to this key", param="model")
 
 
@@ -102,7 +109,7 @@ def _page(rows: Sequence[ModelRow], query: bytes) -> dict[str, object]:
 
 
 def _limit(value: str) -> int:
-    if not value.isdigit() or not 1 <= int(value) <= MAX_PAGE:
+    if not _DIGITS.fullmatch(value) or not 1 <= int(value) <= MAX_PAGE:
         raise InvalidRequest(
             f"expected a number from 1 to {MAX_PAGE}, got {value!r}", param="limit"
         )

@@ -3,7 +3,7 @@
 from typing import cast
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from modelmux.ingress.asgi import GONE, LEFT, Scope
 
@@ -15,21 +15,29 @@ class Protocol(HttpToolsProtocol):
     else, which would cost each request as much as all of its other work.
     """
 
+    _earlier: tuple[RequestResponseCycle, ...] = ()
+    """Requests that were not answered when the next one came: HTTP allows to send ahead."""
+
     @override
     def on_message_begin(self) -> None:
         """A request begins."""
+        cycle = self.cycle
+        # uvicorn's annotation leaves out that there may have been no request yet.
+        if cast("object", cycle) is not None and not cycle.response_complete:
+            waiting = [each for each in self._earlier if not each.response_complete]
+            self._earlier = (*waiting, cycle)
         super().on_message_begin()
         cast("Scope", self.scope)[GONE] = self.loop
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left, perhaps before its answer was complete."""
-        cycle = self.cycle
         super().connection_lost(exc)
-        # uvicorn's annotation leaves out that there may have been no request yet.
-        if cast("object", cycle) is not None and not cycle.response_complete:
-            scope = cast("Scope", cycle.scope)
-            cancel = scope[GONE]
-            scope[GONE] = LEFT
-            if callable(cancel):
-                cancel()
+        for cycle in (*self._earlier, self.cycle):
+            if cast("object", cycle) is not None and not cycle.response_complete:
+                cycle.disconnected = True  # uvicorn does so for the last one only
+                scope = cast("Scope", cycle.scope)
+                cancel = scope[GONE]
+                scope[GONE] = LEFT
+                if callable(cancel):
+                    cancel()

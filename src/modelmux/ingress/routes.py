@@ -54,16 +54,16 @@ class Routes:
         """An error as an answer in the dialect of the request's path."""
         answer = refuse(exc, self._dialect(request), request_id(request, self._new_id))
         if isinstance(exc, MethodNotAllowed):
-            answer.headers.append((b"allow", ", ".join(self._methods(request)).encode()))
+            answer.headers.append((b"allow", ", ".join(_allowed(self._methods(request))).encode()))
         return answer
 
     def _find(self, request: HttpRequest) -> Endpoint:
         methods = self._methods(request)
-        endpoint = methods.get(request.method)
+        # HEAD is GET whose answer's body the server leaves out: what watches a gateway asks so.
+        endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
-            raise MethodNotAllowed(
-                f"expected {' or '.join(methods)} for {request.path}, got {request.method}"
-            )
+            allowed = " or ".join(_allowed(methods))
+            raise MethodNotAllowed(f"expected {allowed} for {request.path}, got {request.method}")
         return endpoint
 
     def _methods(self, request: HttpRequest) -> Methods:
@@ -75,3 +75,7 @@ class Routes:
                 request.parameters = {"id": path.removeprefix(prefix)}
                 return methods
         raise NotFound(f"nothing is at {path}; the model APIs are below /v1")
+
+
+def _allowed(methods: Methods) -> list[str]:
+    return [*methods, "HEAD"] if "GET" in methods else list(methods)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     @override
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Take signals as the word to stop; raised again, they would look like a crash."""
         loop = asyncio.get_running_loop()
         caught = (signal.SIGTERM, signal.SIGINT) if self._signals else ()

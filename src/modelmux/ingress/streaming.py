@@ -81,25 +81,33 @@ class Streaming:
         self, batches: AsyncGenerator[list[ev.Event]]
     ) -> AsyncGenerator[list[ev.Event]]:
         """Events with their text joined to sentences, held no longer than the configured time."""
+        now = asyncio.get_running_loop().time
         joiner = _Joiner(self._limit)
+        due: float | None = None  # when what is held must go
         async with aclosing(batches):
             upcoming = asyncio.ensure_future(anext(batches, None))
             try:
                 while True:
-                    timeout_s = self._timeout_s if joiner.holds else None
+                    if due is None and joiner.holds:
+                        due = now() + self._timeout_s
+                    timeout_s = max(0.0, due - now()) if due is not None else None
                     await asyncio.wait((upcoming,), timeout=timeout_s)
                     if not upcoming.done():
+                        due = None
                         yield joiner.flush()
                         continue
                     batch = upcoming.result()
                     if batch is None:
                         return
                     if out := joiner.feed(batch):
+                        due = None
                         yield out
                     upcoming = asyncio.ensure_future(anext(batches, None))
             finally:
                 upcoming.cancel()
                 await asyncio.wait((upcoming,))  # a generator that still runs cannot be closed
+                if not upcoming.cancelled():
+                    upcoming.exception()  # seen: nobody is left whom it would tell anything
 
 
 class _Joiner:
@@ -137,6 +145,8 @@ class _Joiner:
         return [ev.PartDelta(self._index, text)]
 
     def _hold(self, event: ev.PartDelta) -> None:
+        if not event.text:
+            return
         self._index = event.index
         self._held.append(event.text)
         self._size += len(event.text.encode())
@@ -152,8 +162,9 @@ async def at_once(batches: AsyncGenerator[list[ev.Event]]) -> AsyncGenerator[lis
                 if isinstance(event, ev.PartDelta):
                     held.append(event)
                     continue
-                out += _joined(held)
-                held = []
+                if not isinstance(event, ev.Ping):
+                    out += _joined(held)
+                    held = []
                 out.append(event)
             if out:
                 yield out

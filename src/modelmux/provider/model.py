@@ -158,7 +158,7 @@ class ModelTarget:
                     if key is not None:
                         host.ring.succeeded(key, started, scope)
                     return response, attempts
-                raise await self._error(response, wire)
+                raise await self._error(response, wire, block)
             except TargetError as exc:
                 exc.target = self.name
                 exc.attempts = attempts
@@ -175,7 +175,7 @@ class ModelTarget:
         passthrough = self._host.passthrough
         return passthrough(call.headers) if passthrough is not None else b""
 
-    async def _error(self, response: HttpResponse, wire: Wire) -> TargetError:
+    async def _error(self, response: HttpResponse, wire: Wire, block: bytes) -> TargetError:
         host = self._host
         try:
             body = await response.read(MAX_ERROR_BYTES)
@@ -183,6 +183,9 @@ class ModelTarget:
             body = b""  # the status is what counts, also for the key
         finally:
             await response.aclose()
+        # Some quote the credential: one header field, whose last word is the secret.
+        if secret := block.strip().rpartition(b" ")[2]:
+            body = body.replace(secret, "…".encode())
         return error_from(
             response.status,
             response.headers,

@@ -8,6 +8,7 @@ from msgspec import Struct
 from modelmux.ir.response import Usage
 
 _MILLION = Decimal(1_000_000)
+_PICO = Decimal("1e-12")
 
 Rate = Decimal | None
 """US dollars per million tokens; `None`: not known, which is not the same as free."""
@@ -97,7 +98,7 @@ class Tariff:
 
 
 def _dollars(picodollars: int | Decimal) -> Decimal:
-    return Decimal(picodollars).scaleb(-12)
+    return picodollars * _PICO
 
 
 def _picodollars(rates: Rates) -> tuple[int | Decimal | None, ...]:

@@ -1,12 +1,14 @@
 """Asking a provider whether it would answer: is it there, and does it know our key?"""
 
-from modelmux import __version__
 from modelmux.errors import TargetError
 from modelmux.provider.errors import error_from
-from modelmux.provider.model import MAX_ERROR_BYTES, Host
+from modelmux.provider.model import Host
 from modelmux.transport.base import Timeouts
 
 TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=10.0, idle_s=10.0)
+
+MAX_LIST_BYTES = 16 * 1024 * 1024
+"""Largest list of models that is read: those of providers with hundreds have about one."""
 
 
 async def probe(host: Host, *, lists_models: bool) -> TargetError | None:
@@ -23,18 +25,17 @@ async def probe(host: Host, *, lists_models: bool) -> TargetError | None:
             if not lists_models:
                 continue
             origin = host.endpoint.origin
-            head = (
-                f"GET {origin.path}/models HTTP/1.1\r\nhost: {origin.authority}\r\n"
-                f"user-agent: modelmux/{__version__}\r\n"
-            )
+            head = f"GET {origin.path}/models HTTP/1.1\r\nhost: {origin.authority}\r\n"
             response = await host.client.send(
                 head.encode("ascii") + host.endpoint.fields + block, b"", TIMEOUTS
             )
-            body = await response.read(MAX_ERROR_BYTES * 16)
+            try:
+                body = await response.read(MAX_LIST_BYTES)
+            finally:
+                await response.aclose()
         except TargetError as exc:
             return exc
-        # 404 and 405: it is there, and has no list.
-        if response.status >= 400 and response.status not in {404, 405}:
+        if not _answers(host, response.status):
             wire = host.wires[0]
             error = error_from(
                 response.status, response.headers, body, wire, unix_time=host.unix_time()
@@ -42,3 +43,12 @@ async def probe(host: Host, *, lists_models: bool) -> TargetError | None:
             error.message = f"{key.name}: {error.message}"
             return error
     return None
+
+
+def _answers(host: Host, status: int) -> bool:
+    """Whether a provider that says `status` of its list would answer a call."""
+    if status in {404, 405}:
+        return True  # it is there, and has no list
+    if status in {401, 403} and host.passthrough is not None:
+        return True  # it is there, and waits for the caller's own credentials
+    return 200 <= status < 300

@@ -90,7 +90,7 @@ class Call:
         self.wire = wire
         self.envelope = envelope
         self.model = envelope.model
-        self.operation = operation
+        self.operation: Operation = operation
         self.caller = caller
         self.id = id
         self.parent_id = ""

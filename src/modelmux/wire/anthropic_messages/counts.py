@@ -97,8 +97,10 @@ class Tally:
     def add(self, counts: schema.Usage | None, unknown: Mapping[str, Raw] = _NOTHING) -> None:
         """Take a piece and its unknown fields by pointer."""
         self._fields.update(unknown)
-        if counts is None or self._counts is _NONE:
-            self._counts = counts or _NONE
+        if counts is None:
+            return
+        if self._counts is _NONE:
+            self._counts = counts
             return
         changes: dict[str, object] = {}
         for name in schema.Usage.__struct_fields__:

@@ -89,7 +89,7 @@ def _message(message: Message, path: str, losses: list[Loss]) -> Block:
 def _content(message: Message, path: str, losses: list[Loss]) -> object:
     if message.bare and len(message.parts) == 1:
         part = message.parts[0]
-        if isinstance(part, Text) and part.cache_control is None and not part.citations:
+        if isinstance(part, Text) and part == Text(part.text):  # without marks
             return part.text
     return _blocks(message.parts, path, losses)
 
@@ -151,7 +151,7 @@ def _arguments(part: ToolCall, path: str) -> Raw:
 def _tool_result(part: ToolResult, path: str, losses: list[Loss]) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": part.id}
     only = part.parts[0] if len(part.parts) == 1 else None
-    if part.bare and isinstance(only, Text):
+    if part.bare and isinstance(only, Text) and only == Text(only.text):  # without marks
         block["content"] = only.text
     elif part.parts:
         block["content"] = _blocks(part.parts, path, losses)

@@ -184,7 +184,7 @@ def _restrain(
             reason = "not while thinking" if thinking_on else "the model refuses it"
             losses.append(Loss(f"/sampling/{name}", reason))
     temperature = said.get("temperature")
-    if isinstance(temperature, float) and temperature > 1:
+    if isinstance(temperature, int | float) and temperature > 1:
         said["temperature"] = 1.0
         losses.append(Loss("/sampling/temperature", "at most 1 here"))
     both = "temperature" in said and "top_p" in said

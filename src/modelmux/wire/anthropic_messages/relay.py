@@ -52,7 +52,7 @@ class Watch:
         """The model's name stands in one frame only, and is changed there."""
 
     def concerns(self, data: bytes) -> bool:
-        # In quotes: inside a string the quotes would be escaped, whatever the model writes.
+        # In quotes, which a string would escape: the model's own words rarely look like this.
         return b'"message_' in data or b'"error"' in data
 
     def look(self, frame: sse.SSE, raw: bytes) -> bytes:

@@ -332,8 +332,8 @@ class Conversation:
         turn.results.append((place, block))
 
     def _result_content(self, part: ToolResult, path: str) -> str | list[object]:
-        only = part.parts[0] if len(part.parts) == 1 else None
-        if part.bare and isinstance(only, Text):
+        only = part.parts[0] if part.bare and len(part.parts) == 1 else None
+        if isinstance(only, Text) and only == Text(only.text):  # without marks
             return only.text
         content: list[object] = []
         for place, piece in enumerate(part.parts):

@@ -53,6 +53,8 @@ def decode(body: bytes) -> Request:
     Raises:
         InvalidRequest: It is none, and the error names the field.
     """
+    if not body.isascii():
+        _check_utf8(body)
     r, unknown = _read(body)
     if not r.messages:
         raise InvalidRequest("messages: expected at least one message", param="messages")
@@ -85,6 +87,14 @@ def decode(body: bytes) -> Request:
         _spelling(r, full, reading.bare_files),
         _own_fields(r, full, reading.kept(""), body),
     )
+
+
+def _check_utf8(body: bytes) -> None:
+    """What is passed on as the bytes that came is read by nobody here: it must be text."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as exc:
+        raise extra.invalid(exc) from None
 
 
 def _read(body: bytes) -> tuple[schema.Request, Fields]:

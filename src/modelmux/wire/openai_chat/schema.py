@@ -23,6 +23,14 @@ def present(raw: Raw) -> bool:
     return bool(raw) and raw != NULL
 
 
+def fields_of(raw: bytes | Raw) -> dict[str, Raw]:
+    """The fields of an object; none where it is not one."""
+    try:
+        return objects.decode(raw)
+    except extra.MALFORMED:
+        return {}
+
+
 class ImageURL(Struct, forbid_unknown_fields=True):
     url: str
     detail: str | None = None

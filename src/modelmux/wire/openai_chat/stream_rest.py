@@ -43,7 +43,7 @@ class Rest:
 
     def of_chunk(self, chunk: bytes) -> None:
         """A chunk's own fields, those of earlier chunks aside."""
-        fields = _fields(Raw(chunk))
+        fields = schema.fields_of(chunk)
         for name, raw in fields.items():
             if name not in _OF_EVERY_CHUNK and name not in self._seen and self._room(raw):
                 self._seen.add(name)
@@ -51,8 +51,8 @@ class Rest:
 
     def of_choice(self, chunk: bytes) -> None:
         """The fields of the first answer's choice."""
-        for raw in _items(_fields(Raw(chunk)).get("choices", Raw())):
-            fields = _fields(raw)
+        for raw in _items(schema.fields_of(chunk).get("choices", Raw())):
+            fields = schema.fields_of(raw)
             if bytes(fields.get("index", b"0")) in {b"0", b"null"}:
                 for name, value in fields.items():
                     if name not in _OF_EVERY_CHOICE and self._room(value):
@@ -114,14 +114,6 @@ class Rest:
         """Whether there is room for `value`; what there is none for is let go."""
         self._bytes += len(value) if isinstance(value, str) else len(memoryview(value))
         return self._bytes <= MAX_KEPT
-
-
-def _fields(raw: Raw) -> extra.Fields:
-    """The fields of an object; none where it is not one, which the decoder has seen to."""
-    try:
-        return schema.objects.decode(raw)
-    except extra.MALFORMED:
-        return {}
 
 
 def _items(raw: Raw) -> list[Raw]:

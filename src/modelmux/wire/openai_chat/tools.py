@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Raw
 
+from modelmux.errors import InvalidRequest
 from modelmux.ir.request import GenericTool, Loss, Request, Tool, ToolChoice
 from modelmux.wire import extra
 from modelmux.wire.openai_chat import calls, markers
@@ -82,19 +83,25 @@ def _function(tool: Tool, name: str, *, mend: bool = False) -> Json:
     if tool.description is not None:
         out["description"] = tool.description
     if tool.parameters is not None:
-        out["parameters"] = _with_properties(tool.parameters) if mend else tool.parameters
+        out["parameters"] = _with_properties(tool) if mend else tool.parameters
     if tool.strict is not None:
         out["strict"] = tool.strict
     return out
 
 
-def _with_properties(parameters: Raw) -> object:
+def _with_properties(tool: Tool) -> object:
     """An object schema without `properties`, which the API refuses, with none of them."""
-    if len(memoryview(parameters)) < _SMALLEST_SCHEMA:
+    parameters = tool.parameters
+    if parameters is None or len(memoryview(parameters)) >= _SMALLEST_SCHEMA:
+        return parameters
+    try:
         fields = objects.decode(parameters)
-        if "properties" not in fields:
-            return {**fields, "properties": _NO_PROPERTIES}
-    return parameters
+    except extra.MALFORMED:
+        raise InvalidRequest(
+            f"tools: the parameters of {tool.name!r} are not a JSON Schema of an object",
+            param="tools",
+        ) from None
+    return fields if "properties" in fields else {**fields, "properties": _NO_PROPERTIES}
 
 
 def _choice(choice: ToolChoice, request: Request, names: Names | None) -> object:

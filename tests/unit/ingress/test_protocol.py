@@ -1,0 +1,295 @@
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+
+from modelmux.ingress.http import Answer, HttpRequest, text
+from tests.unit.ingress.loopback import Peer, Served, adapter, serving
+from tests.unit.transport.loopback import LOOPS, play
+
+Scene = Callable[[Served], Awaitable[None]]
+
+
+@pytest.fixture(params=LOOPS.values(), ids=LOOPS)
+def loop(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    made: Callable[[], asyncio.AbstractEventLoop] = request.param
+    return made
+
+
+class Door:
+    """A handler that says what happens to it.
+
+    `/stream` is answered by a stream that never ends, `/hang` not at all, anything else at once.
+    """
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[str] = asyncio.Queue()
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, request: HttpRequest) -> Answer:
+        self.events.put_nowait(f"begin {request.path}")
+        self.bodies.append(request.body)
+        if request.path == "/stream":
+            return Answer(200, [], self._stream(), self._free)
+        if request.path.startswith("/hang"):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.events.put_nowait(f"cancel {request.path}")
+                raise
+        return text(f"{request.method} {request.path}")
+
+    async def _stream(self) -> AsyncGenerator[bytes]:
+        try:
+            yield b"piece"
+            await asyncio.Event().wait()
+        finally:
+            self.events.put_nowait("closed")
+
+    async def _free(self) -> None:
+        self.events.put_nowait("freed")
+
+    async def happened(self, *expected: str) -> None:
+        """Wait for what happens next."""
+        for event in expected:
+            assert await self.events.get() == event
+
+    def nothing_more(self) -> bool:
+        return self.events.empty()
+
+
+def run(
+    door: Door, scene: Scene, loop: Callable[[], asyncio.AbstractEventLoop], **options: int
+) -> None:
+    async def whole() -> None:
+        async with serving(adapter(door, **options)) as served:
+            await scene(served)
+
+    play(whole, loop)
+
+
+def get(path: str, *headers: str, method: str = "GET") -> bytes:
+    lines = "".join(f"{header}\r\n" for header in headers)
+    return f"{method} {path} HTTP/1.1\r\nhost: test\r\n{lines}\r\n".encode("latin-1")
+
+
+async def begin_at(served: Served, request: bytes) -> Peer:
+    peer = await served.connect()
+    await peer.write(request)
+    return peer
+
+
+# Answers
+
+
+def test_a_connection_serves_one_request_after_the_other(loop):
+    async def scene(served: Served) -> None:
+        peer = await served.connect()
+        for path in ("/a", "/b"):
+            await peer.write(get(path))
+            got = await peer.answer()
+            assert (got.status, got.body) == (200, f"GET {path}".encode())
+
+    run(Door(), scene, loop)
+
+
+def test_head_is_answered_without_a_body(loop):
+    async def scene(served: Served) -> None:
+        peer = await served.connect()
+        await peer.write(get("/a", method="HEAD"))
+        got = await peer.answer(bodiless=True)
+        assert (got.status, got.headers["content-length"]) == (200, "7")
+        await peer.write(get("/b"))  # and the next answer begins where it should
+        assert (await peer.answer()).body == b"GET /b"
+
+    run(Door(), scene, loop)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "DELETE", "PROPFIND"])
+def test_other_methods_reach_the_handler(loop, method: str):
+    async def scene(served: Served) -> None:
+        got = await served.ask(get("/a", method=method))
+        assert got.body == f"{method} /a".encode()
+
+    run(Door(), scene, loop)
+
+
+def test_what_is_no_http_is_refused(loop):
+    async def scene(served: Served) -> None:
+        got = await served.ask(b"BREW /pot HTTP/1.1\r\nhost: test\r\n\r\n")
+        assert got.status == 400
+
+    run(Door(), scene, loop)
+
+
+def test_bytes_that_are_no_text_pass_in_a_field(loop):
+    async def scene(served: Served) -> None:
+        assert (await served.ask(get("/a", "x-api-key: \xff\xfe\x80"))).status == 200
+
+    run(Door(), scene, loop)
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
+def test_a_wish_to_upgrade_is_answered_as_if_it_had_not_been_made(loop, upgrade: str):
+    async def scene(served: Served) -> None:
+        got = await served.ask(get("/a", "connection: upgrade", f"upgrade: {upgrade}"))
+        assert got.body == b"GET /a"
+
+    run(Door(), scene, loop)
+
+
+# Bodies
+
+
+def test_a_body_of_a_known_length_is_taken_whole(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/a", "content-length: 6", method="POST") + b"abc")
+        await peer.write(b"def")
+        assert (await peer.answer()).status == 200
+        assert door.bodies == [b"abcdef"]
+
+    run(door, scene, loop)
+
+
+def test_a_chunked_body_is_taken_whole(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        head = get("/a", "transfer-encoding: chunked", method="POST")
+        peer = await begin_at(served, head + b"3\r\nabc\r\n")
+        await peer.write(b"3\r\ndef\r\n0\r\n\r\n")
+        assert (await peer.answer()).status == 200
+        assert door.bodies == [b"abcdef"]
+
+    run(door, scene, loop)
+
+
+def test_a_client_that_waits_for_leave_to_send_gets_it(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        fields = ("content-length: 3", "expect: 100-continue")
+        peer = await begin_at(served, get("/a", *fields, method="POST"))
+        assert (await peer.head()).status == 100
+        await peer.write(b"abc")
+        assert (await peer.answer()).status == 200
+        assert door.bodies == [b"abc"]
+
+    run(door, scene, loop)
+
+
+BIG = 4_000_000
+"""More than sockets and server hold between them."""
+
+
+@pytest.mark.parametrize("framing", [f"content-length: {BIG}", "transfer-encoding: chunked"])
+def test_a_body_that_is_too_large_is_answered_and_not_cut_off(loop, framing: str):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        body = b"x" * BIG
+        if "chunked" in framing:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (BIG, body)
+        peer = await begin_at(served, get("/a", framing, method="POST") + body)
+        got = await peer.answer()
+        assert got.status == 413
+        assert got.headers["connection"] == "close"
+        assert await peer.at_end()
+        assert door.nothing_more()
+
+    run(door, scene, loop)
+
+
+# Clients that leave
+
+
+@pytest.mark.parametrize("rudely", [False, True])
+def test_a_client_that_leaves_ends_its_handler(loop, rudely: bool):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/hang"))
+        await door.happened("begin /hang")
+        await peer.leave(rudely=rudely)
+        await door.happened("cancel /hang")
+
+    run(door, scene, loop)
+
+
+@pytest.mark.parametrize("rudely", [False, True])
+def test_a_client_that_leaves_in_the_middle_of_a_stream_frees_it_once(loop, rudely: bool):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/stream"))
+        assert (await peer.head()).headers["transfer-encoding"] == "chunked"
+        assert await peer.chunk() == b"piece"
+        await peer.leave(rudely=rudely)
+        await door.happened("begin /stream", "closed", "freed")
+        assert door.nothing_more()
+
+    run(door, scene, loop)
+
+
+def test_a_client_that_leaves_while_it_sends_its_body_is_not_served(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/a", "content-length: 6", method="POST") + b"abc")
+        await peer.leave()
+
+    run(door, scene, loop)
+    assert door.nothing_more()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /a HTT", b"GET /a HTTP/1.1\r\nhost: t"])
+def test_a_client_that_leaves_before_its_request_is_complete_is_no_trouble(loop, sent: bytes):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, sent)
+        await peer.leave()
+        assert (await served.ask(get("/b"))).status == 200
+
+    run(door, scene, loop)
+
+
+def test_a_client_that_leaves_after_its_answer_is_no_trouble(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/a"))
+        await peer.answer()
+        await peer.leave()
+        await door.happened("begin /a")
+        assert (await served.ask(get("/b"))).status == 200
+        await door.happened("begin /b")
+        assert door.nothing_more()
+
+    run(door, scene, loop)
+
+
+# Requests that are sent ahead
+
+
+def test_requests_that_are_sent_ahead_are_answered_in_order(loop):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/a") + get("/b") + get("/c"))
+        assert [(await peer.answer()).body for _ in range(3)] == [b"GET /a", b"GET /b", b"GET /c"]
+
+    run(Door(), scene, loop)
+
+
+def test_a_client_that_leaves_ends_its_handler_also_when_it_has_sent_ahead(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/a") + get("/hang/1") + get("/hang/2") + get("/b"))
+        await door.happened("begin /a", "begin /hang/1")
+        await peer.leave()
+        await door.happened("cancel /hang/1")
+
+    run(door, scene, loop)
+    assert door.nothing_more()

@@ -1,0 +1,26 @@
+import re
+
+from modelmux.provider import catalog
+from modelmux.wire import anthropic_messages, openai_chat
+from modelmux.wire.registry import BY_NAME, WIRES
+
+
+def test_every_wire_is_found_by_its_own_name():
+    assert BY_NAME == {wire.name: wire for wire in WIRES}
+    assert len(BY_NAME) == len(WIRES)
+
+
+def test_names_are_dotted_and_in_lower_case():
+    for name in BY_NAME:
+        assert re.fullmatch(r"[a-z]+\.[a-z_]+", name)
+
+
+def test_a_wire_is_one_instance_wherever_it_is_got():
+    assert BY_NAME["openai.chat"] is openai_chat.WIRE
+    assert BY_NAME["anthropic.messages"] is anthropic_messages.WIRE
+
+
+def test_every_wire_that_a_provider_speaks_is_there():
+    rows = catalog.load()
+    spoken = {wire.wire for type_ in rows.types for wire in rows.provider(type_).wires}
+    assert spoken <= set(BY_NAME)
