@@ -139,7 +139,10 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.priority:
         machine.raise_priority()
     nginx = machine.find("nginx", "what everything is compared with")
-    launches = [launch_nginx(nginx), launch_program(Program(command=default_command()))]
+    launches = [
+        launch_nginx(nginx),
+        launch_program(Program(name="modelmux", command=default_command())),
+    ]
     for name, find in (("litellm", litellm), ("portkey", portkey)):
         folder = getattr(chosen, name)
         program = find(folder.resolve()) if folder else None

@@ -56,7 +56,7 @@ def stop(door: Door) -> None:
 
 def memory(bench: Session, launches: Sequence[Launch]) -> None:
     """Memory at rest, and after many requests and chunks."""
-    requests = 10_000 if bench.quick else 150_000
+    requests = 10_000 if bench.quick else 100_000
     chunks = 50_000 if bench.quick else 1_000_000
     section = "Memory after work (RSS)"
     later = [

@@ -48,6 +48,8 @@ class Stream:
     chunks: int = 100
     interval_us: int = 0
     """Between two chunks; 0: as fast as they are taken."""
+    tick_us: int = 0
+    """Chunks of several streams come together, at multiples of this."""
     gathered: bool = False
     """A hundred chunks in one write."""
 
@@ -112,6 +114,7 @@ def _prompt(ask: Ask) -> str:
     steer = ""
     if ask.stream is not None:
         steer = f" chunks={ask.stream.chunks} interval_us={ask.stream.interval_us}"
+        steer += f" tick_us={ask.stream.tick_us}" if ask.stream.tick_us else ""
         steer += " gathered=1" if ask.stream.gathered else ""
     if ask.fault:
         steer += f" fault={ask.fault}"

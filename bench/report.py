@@ -138,7 +138,7 @@ def quiet_lines(windows: Sequence[Window]) -> Iterator[str]:
     limited = {
         f"{window.scenario} ({window.server})"
         for window in windows
-        if window.driver_busy > 0.97 and window.server_busy < 0.9
+        if window.server != "direct" and window.driver_busy > 0.97 and window.server_busy < 0.9
     }
     if limited:
         yield f"limited by load generator and upstream, not by the server: {_list(limited)}"

@@ -6,9 +6,10 @@
  * or, when its body says "stream": true, with frames, sent one write each. The caller
  * steers a stream by a directive somewhere in its prompt, which every gateway passes on:
  *
- *     [[mock chunks=100 interval_us=5000 gathered=0 fault=none]]
+ *     [[mock chunks=100 interval_us=5000 tick_us=0 gathered=0 fault=none]]
  *
- * interval_us=0 writes as fast as the reader takes it; gathered=1 writes all the frames there are
+ * interval_us=0 writes as fast as the reader takes it; with tick_us, streams have their chunks at
+ * the same moments, multiples of it; gathered=1 writes all the frames there are
  * at once (then `chunks` is a multiple of them). Faults are for the benchmark's own test:
  * short (content length too large), cut (connection closed in the middle), status (a 500), and
  * swap (an answer of another length).
@@ -50,7 +51,7 @@ struct connection {
     /* the stream that is being sent */
     struct wire *wire;
     uint32_t chunks, sent_chunks;
-    uint64_t interval_ns, due_ns;
+    uint64_t interval_ns, tick_ns, due_ns;
     size_t heap_index; /* 0: not in the heap */
     bool cut, gathered;
     struct connection *next_burst, *next_dead;
@@ -297,6 +298,8 @@ static void start_stream(struct connection *connection, struct wire *wire) {
     connection->wire = wire;
     connection->sent_chunks = 0;
     connection->due_ns = now_ns() + connection->interval_ns;
+    if (connection->tick_ns)
+        connection->due_ns += connection->tick_ns - connection->due_ns % connection->tick_ns;
     if (put(connection, wire->opening))
         schedule(connection);
 }
@@ -382,6 +385,7 @@ static void answer(struct connection *connection, const char *head, const char *
     const char *mock = strstr(body, "[[mock ");
     connection->chunks = (uint32_t)directive(mock, "chunks=", 100);
     connection->interval_ns = directive(mock, "interval_us=", 0) * 1000;
+    connection->tick_ns = directive(mock, "tick_us=", 0) * 1000;
     connection->gathered = directive(mock, "gathered=", 0) != 0;
     connection->cut = false;
     if (apply_fault(connection, wire, mock))

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from tests.support import gateway, stage
@@ -71,3 +72,12 @@ def house(running_house: House) -> House:
     running_house.openai.play()
     running_house.anthropic.play()
     return running_house
+
+
+def logged(running: Gateway, call_id: str) -> dict[str, object]:
+    """The log line of a caller's own call, once it is written."""
+    running.wait_until_logged(f'"modelmux.id":"{call_id}"')
+    lines = [line for line in running.log.splitlines() if line.startswith("{")]
+    calls = [msgspec.json.decode(line) for line in lines if '"message":"call"' in line]
+    (call,) = [call for call in calls if call["modelmux.id"] == call_id]
+    return call

@@ -8,6 +8,7 @@ from msgspec import Struct
 from modelmux.cli import output
 from modelmux.cli.failure import FAILURE, OK, complain
 from modelmux.cli.options import json_option, load_config
+from modelmux.config import vertex
 from modelmux.config.load import Loaded
 from modelmux.errors import ConfigError
 
@@ -56,7 +57,8 @@ def validate(path: Path | None, *, as_json: bool) -> int:
 def summary(loaded: Loaded) -> str:
     """What a configuration comes to, in one line."""
     config = loaded.config
-    providers = ", ".join(provider.name for provider in config.providers)
+    shorthand = [vertex.NAME] if vertex.is_used(config.vertex) else []
+    providers = ", ".join([*(provider.name for provider in config.providers), *shorthand])
     listen = ", ".join(str(address) for address in config.server.addresses)
     parts = [
         f"listens on {listen}",

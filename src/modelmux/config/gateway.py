@@ -15,6 +15,7 @@ from modelmux.config.build import Telemetry, new_ids, surface
 from modelmux.config.load import Loaded
 from modelmux.ingress.app import application, control_doors, doors
 from modelmux.ingress.asgi import Adapter, Lifespan
+from modelmux.ingress.auth import Keyring
 from modelmux.ingress.control import Control, Log, ProviderStatus, Status
 from modelmux.ingress.health import Health, Readiness
 from modelmux.ingress.routes import Routes
@@ -100,9 +101,12 @@ class Gateway:
         return self._application(doors(self.current, self._health(), self._new_id, time.monotonic))
 
     def control_app(self, control: Control) -> Adapter:
-        """The ASGI application for the control socket."""
+        """The ASGI application for the control socket, whose callers need no key.
+
+        Who may open it may stop the gateway and read its log.
+        """
         return self._application(
-            control_doors(self.current, self._health(), control, self._new_id, time.monotonic)
+            control_doors(self._unlocked, self._health(), control, self._new_id, time.monotonic)
         )
 
     def models(self) -> list[OfferedModel]:
@@ -186,7 +190,13 @@ class Gateway:
 
     def log_access(self) -> Log:
         """The log's end and what comes after it, for the control socket."""
-        return Log(self.telemetry.log.recent, self.telemetry.log.follow)
+        log = self.telemetry.log
+
+        def recent(count: int) -> Sequence[str]:
+            log.flush()  # lines of a moment ago may still be gathering
+            return log.recent(count)
+
+        return Log(recent, log.follow)
 
     def _price(self, targets: tuple[str, ...]) -> Price | None:
         return self._built.price(targets[0]) if targets else None
@@ -198,6 +208,13 @@ class Gateway:
         call = Call(wire, raw, envelope, id=self._new_id())
         call.meter.started = time.monotonic()
         return await self._surface.registry.resolve(envelope.model, ANONYMOUS).send(call)
+
+    def _unlocked(self) -> Surface:
+        """The surface in force, as it is without any keys."""
+        now = self._surface
+        return Surface(
+            now.registry, Keyring({}), now.streaming, now.journal, now.rows, debug=now.debug
+        )
 
     async def _start(self) -> None:
         self.start()

@@ -43,7 +43,10 @@ def create_app(config: Loaded | None = None) -> Adapter:
 
 
 def provider_types() -> Mapping[str, ProviderType]:
-    """Every provider type of the catalogue, as far as loading needs to know."""
+    """Every provider type that a configuration can name, as far as loading needs to know.
+
+    What speaks no wire is the gateway's own, such as its built-in model.
+    """
     rows = catalog.load()
     return {
         type_: ProviderType(
@@ -53,6 +56,7 @@ def provider_types() -> Mapping[str, ProviderType]:
             discover=rows.provider(type_).discover,
         )
         for type_ in rows.types
+        if rows.provider(type_).wires
     }
 
 

@@ -193,15 +193,16 @@ class Builder:
             location=provider.location,
             publisher=provider.publisher,
         )
+
+        def place(model: str) -> vertex.Place:
+            found = vertex.place(replace(parent, model=model))
+            return replace(found, base_url=provider.base_url) if provider.base_url else found
+
         said = [_row(model) for model in provider.models]
         models = self._catalogue.models(provider.type, said)
         names = [row.name for row in said or models.rows]
-        places = {
-            name: vertex.place(replace(parent, model=models.upstream(name)))
-            for name in names
-            if not is_glob(name)
-        }
-        others = vertex.place(replace(parent, model="any"))
+        places = {name: place(models.upstream(name)) for name in names if not is_glob(name)}
+        others = place("any")
         globs = [name for name in names if is_glob(name)]
         self._add_places(provider, places, globs=globs, others=others, takes_any=not said)
 

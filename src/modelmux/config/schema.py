@@ -109,7 +109,7 @@ class Server(Table, frozen=True):
     drain_timeout_s: Seconds = 30.0
     """When stopping: how long calls under way may go on, in seconds."""
     debug: bool = False
-    """Tracebacks in the log, and expensive checks of every stream."""
+    """Log at the level debug: what callers send and get, with secrets masked."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -184,7 +184,7 @@ class Provider(Table, frozen=True):
     api_key: Secret = ""
     """The key it gave us: `${VAR}` or `file:PATH` keep it out of this file."""
     api_keys: tuple[Secret, ...] = ()
-    """Several keys, used in turn; one that is refused is benched by itself."""
+    """Several keys: the first that works is used; one that is refused or over its limit rests."""
     auth: Literal["api_key", "passthrough"] = "api_key"
     """Whose credentials go upstream: ours, or (`passthrough`) those the caller sent."""
     models: tuple[str | ProviderModel, ...] = ()
@@ -247,7 +247,7 @@ class Key(Table, frozen=True):
     models: tuple[Name, ...] = ()
     """Names or globs of what it may ask for; empty: everything."""
     tags: Texts = field(default_factory=dict[str, str])
-    """Labels for logs and reports."""
+    """Labels for reports. Not used in this version."""
 
 
 class VertexModel(Table, frozen=True):
@@ -306,7 +306,7 @@ class Streaming(Table, frozen=True):
     """What becomes of a stream that the caller asked for. auto: what suits the client. never: the
     answer comes whole. standard, always: chunk by chunk. buffered: in sentences."""
     buffer_size: Annotated[int, Meta(ge=1)] = 65_536
-    """`buffered`: most bytes held before they are sent."""
+    """`buffered`: most bytes held before they are sent; more than 50 never are."""
     chunk_timeout_ms: Annotated[int, Meta(ge=1)] = 5_000
     """`buffered`: longest wait before what is held is sent, in milliseconds."""
 

@@ -55,7 +55,9 @@ class Keyring:
         return {name: value for name, value in came.items() if not self._holds_ours(name, value)}
 
     def _holds_ours(self, name: str, value: str) -> bool:
-        return any(sha256(secret).digest() in self._callers for secret in _secret(name, value))
+        fields = value.split(", ")  # several of a name
+        secrets = [secret for each in fields for secret in _secret(name, each)]
+        return any(sha256(secret).digest() in self._callers for secret in secrets)
 
 
 def _secrets(request: HttpRequest) -> Iterator[bytes]:

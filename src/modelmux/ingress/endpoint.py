@@ -128,7 +128,7 @@ class ModelDoor:
 
     def _fields(self, call: Call, reply: Reply) -> list[tuple[bytes, bytes]]:
         meter = call.meter
-        overhead_s = self._now() - meter.started - meter.waited_s
+        overhead_s = max(0.0, self._now() - meter.started - meter.waited_s)
         fields = [
             (b"x-request-id", call.id.encode()),
             (b"x-modelmux-target", field_value(reply.target)),

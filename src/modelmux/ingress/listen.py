@@ -72,8 +72,8 @@ class _File:
         self._identity = _identity(path)
 
     def remove(self) -> None:
-        """Remove it, if it is still ours. Not being able to is no harm: the next one replaces it."""
-        with suppress(OSError):
+        """Remove it, if it is still ours."""
+        with suppress(OSError):  # one that stays is no harm: the next gateway replaces it
             if _identity(self._path) == self._identity:
                 Path(self._path).unlink()
         if self._fd >= 0:
@@ -133,10 +133,10 @@ def _tcp(address: TcpAddress) -> list[socket.socket]:
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    return _each(dict.fromkeys((family, where[:2]) for family, *_, where in found))
+    return _each(dict.fromkeys((family, where) for family, *_, where in found))
 
 
-def _each(places: Iterable[tuple[int, tuple[str | int, ...]]]) -> list[socket.socket]:
+def _each(places: Iterable[tuple[int, tuple[str | bytes | int, ...]]]) -> list[socket.socket]:
     """A socket for each of the addresses that a name stands for and this machine has.
 
     `localhost` stands for `::1` also where there is no IPv6, as in most containers.

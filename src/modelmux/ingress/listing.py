@@ -42,10 +42,11 @@ class ModelsDoor:
         id_ = request_id(request, self._new_id)
         try:
             surface = self._current()
-            rows = surface.rows(surface.keyring.identify(request))
+            caller = surface.keyring.identify(request)
+            rows = surface.rows(caller)
             wanted = request.parameters.get("id")
             if wanted is not None:
-                row = _find(rows, wanted)
+                row = _find(rows, wanted, surface.registry.targets(wanted, caller))
                 body: object = _anthropic(row) if anthropic else _openai(row)
             elif anthropic:
                 body = _page(rows, request.query)
@@ -78,14 +79,20 @@ def _owner(row: ModelRow) -> str:
     return row.targets[0].partition("/")[0] if len(row.targets) == 1 else OWNER
 
 
-def _find(rows: Sequence[ModelRow], wanted: str) -> ModelRow:
+def _find(rows: Sequence[ModelRow], wanted: str, targets: Sequence[str]) -> ModelRow:
+    """The model called `wanted`, also if no list has it.
+
+    A glob may take it, or a provider's name stand before it: `targets` are those who offer it.
+    """
     for row in rows:
         if row.id == wanted:
             return row
+    if not targets:
+        raise UnknownModel(f"no model {wanted!r} is offered to this key", param="model")
     for row in rows:
-        if row.targets[0] == wanted:  # `provider/model`, under the name that was asked for
-            return replace(row, id=wanted, targets=(wanted,))
-    raise UnknownModel(f"no model {wanted!r} is offered to this key", param="model")
+        if row.targets[0] == targets[0]:
+            return replace(row, id=wanted, targets=tuple(targets))
+    return ModelRow(wanted, tuple(targets), max((row.created_at_s for row in rows), default=0))
 
 
 def _page(rows: Sequence[ModelRow], query: bytes) -> dict[str, object]:

@@ -35,6 +35,10 @@ class Profile(Struct, frozen=True):
     """The conversation may end with the beginning of the answer."""
     reasoning_replay: bool = False
     """Turns that called tools must carry their reasoning text back (DeepSeek, Kimi)."""
+    forced_tools: bool = True
+    """The model can be made to call a tool."""
+    thinks_always: bool = False
+    """The model cannot be kept from thinking."""
     stream_usage: bool = True
     """The server understands `stream_options.include_usage`."""
 

@@ -175,6 +175,7 @@ class _Entry:
     """A call under way, on its way to a record."""
 
     __slots__ = (
+        "_attempts",
         "_call",
         "_composite",
         "_first_s",
@@ -189,6 +190,7 @@ class _Entry:
         self._call = call
         self._target = target
         self._composite = composite
+        self._attempts = 0
         # A step of a composition starts when it is sent; a caller's call when it had come in.
         is_own = not call.parent_id
         self._started = call.meter.started if is_own and call.meter.started else recorder.now()
@@ -200,6 +202,7 @@ class _Entry:
     def accepted(self, reply: Reply) -> None:
         """The target has begun to answer."""
         elapsed_s = self._recorder.now() - self._started
+        self._attempts = reply.attempts  # a composition adds to it what others were tried
         if reply.is_stream:
             self._first_s = elapsed_s
         if not self._call.parent_id:
@@ -242,9 +245,9 @@ class _Entry:
     ) -> None:
         call, recorder = self._call, self._recorder
         duration_s = recorder.now() - self._started
-        target, attempts, usage, cost_usd = self._target, 0, NO_USAGE, None
+        target, attempts, usage, cost_usd = self._target, self._attempts, NO_USAGE, None
         if reply is not None:
-            target, attempts = reply.target or target, reply.attempts
+            target = reply.target or target
             if reply.summary.usage is not None:
                 usage = reply.summary.usage
                 cost_usd = recorder.cost_usd(target, usage)

@@ -48,6 +48,8 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     developer_role: bool | UnsetType = UNSET
     prefill: bool | UnsetType = UNSET
     reasoning_replay: bool | UnsetType = UNSET
+    forced_tools: bool | UnsetType = UNSET
+    thinks_always: bool | UnsetType = UNSET
     stream_usage: bool | UnsetType = UNSET
 
     def over(self, profile: Profile) -> Profile:

@@ -152,6 +152,10 @@ class Registry:
                 rows.append((name, [target.name for target in targets]))
         return rows
 
+    def targets(self, model: str, caller: Caller) -> list[str]:
+        """The names of those who offer `model` to `caller`; the default does not count."""
+        return [target.name for target in self._allowed(self._found(model), caller)]
+
     def _resolve(self, model: str, caller: Caller) -> Target:
         if len(model) > MAX_NAME_CHARS:
             raise UnknownModel(

@@ -38,7 +38,7 @@ MAX_HEAD_FIELDS: Final = 256
 MAX_DRY_BYTES: Final = 2 * MAX_HEAD_BYTES
 """Most bytes that may come in a row behind a head without being body: trailers and chunk
 extensions, and the head itself where it came in one read with them."""
-MAX_UNREAD_BYTES: Final = 262_144
+MAX_UNREAD_BYTES: Final = 65_536
 """A connection with more bytes than this unread is not read from. One read may go beyond it,
 by at most what the event loop reads at once (256 KiB)."""
 JOINED_BODY_BYTES: Final = 65_536

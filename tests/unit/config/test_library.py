@@ -60,3 +60,8 @@ def test_an_application_answers_under_a_server_of_its_own_kind(tmp_path: Path) -
 
 def test_every_provider_of_the_catalogue_can_be_configured() -> None:
     assert {"openai", "anthropic", "vertex", "openai_compatible"} <= set(provider_types())
+
+
+def test_what_is_built_in_is_no_type_that_a_configuration_can_name() -> None:
+    assert "echo" not in provider_types()
+    assert {"openai", "anthropic", "vertex", "ollama"} <= set(provider_types())

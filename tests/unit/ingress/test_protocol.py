@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 
 from modelmux.ingress.http import Answer, HttpRequest, text
+from modelmux.ingress.protocol import JoiningTransport
 from tests.unit.ingress.loopback import Peer, Served, adapter, serving
 from tests.unit.transport.loopback import LOOPS, play
 
@@ -293,3 +294,89 @@ def test_a_client_that_leaves_ends_its_handler_also_when_it_has_sent_ahead(loop)
 
     run(door, scene, loop)
     assert door.nothing_more()
+
+
+# Writes
+
+
+class Line(asyncio.Transport):
+    """A transport that keeps what is written, a write at a time."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": "somebody"})
+        self.writes: list[bytes] = []
+        self.is_closed = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+def test_a_head_goes_with_what_follows_it():
+    line = Line()
+    joining = JoiningTransport(line)
+    joining.write(HEAD)
+    assert line.writes == []
+    joining.write(b"ok")
+    joining.write(b"more")
+    assert line.writes == [HEAD + b"ok", b"more"]
+
+
+def test_a_head_that_nothing_follows_goes_when_told():
+    line = Line()
+    joining = JoiningTransport(line)
+    joining.write(HEAD)
+    joining.flush()
+    joining.flush()
+    assert line.writes == [HEAD]
+
+
+@pytest.mark.parametrize(
+    "data", [b"HTTP/1.1 100 Continue\r\n\r\n", b"2\r\nok\r\n", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n"]
+)
+def test_what_is_no_final_head_goes_at_once(data: bytes):
+    line = Line()
+    JoiningTransport(line).write(data)
+    assert line.writes == [data]
+
+
+def test_a_head_goes_before_the_connection_closes_or_is_handed_over():
+    for last in ("close", "set_protocol"):
+        line = Line()
+        joining = JoiningTransport(line)
+        joining.write(HEAD)
+        if last == "close":
+            joining.close()
+        else:
+            joining.set_protocol(asyncio.Protocol())
+            assert line.protocol is not None
+        assert line.writes == [HEAD]
+        assert joining.is_closing() == line.is_closed == (last == "close")
+
+
+def test_a_connection_is_known_as_before():
+    joining = JoiningTransport(Line())
+    assert joining.get_extra_info("peername") == "somebody"
+    assert joining.get_extra_info("nothing", 7) == 7
+
+
+def test_the_head_of_a_stream_is_there_with_its_first_piece(loop):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/stream"))
+        assert (await peer.head()).status == 200
+        assert await peer.chunk() == b"piece"
+
+    run(Door(), scene, loop)

@@ -8,6 +8,7 @@ from modelmux.ir import events as ev
 from modelmux.ir.parts import Citation, Reasoning, Text, ToolCall
 from modelmux.ir.response import Response
 from modelmux.ir.restore import Restore, restore_events, restore_response
+from tests.support.cases import case
 
 START = ev.Start("id", "model")
 FENCED = Restore(fenced_json=True)
@@ -27,12 +28,14 @@ def streamed(pieces, restore):
     return part.text
 
 
+@case(39)
 def test_the_form_of_an_answer_that_was_a_tool_is_a_text():
     form = Restore(format_tool="answer")
     told = response(ToolCall("i", "answer", '{"a":1}'), reason="tool_call")
     assert restore_response(told, form) == response(Text('{"a":1}'), reason="stop")
 
 
+@case(39)
 def test_the_form_of_an_answer_is_streamed_as_it_comes():
     events = [
         START,
@@ -57,6 +60,7 @@ def test_a_call_of_the_callers_own_tool_stays_a_call():
     assert restore_response(told, form) == told
 
 
+@case(41)
 def test_a_call_beside_the_form_of_the_answer_keeps_its_finish_reason():
     told = response(ToolCall("i", "answer", "{}"), ToolCall("j", "f", "{}"), reason="tool_call")
     restored = restore_response(told, Restore(format_tool="answer"))
@@ -74,6 +78,7 @@ def test_without_a_form_a_call_stays_a_call():
     assert restore_response(told, Restore()) == told
 
 
+@case(29)
 def test_tools_have_the_callers_names_again():
     told = response(ToolCall("i", "a_b"), ToolCall("j", "c"), Reasoning("a_b"), reason="tool_call")
     restored = restore_response(told, Restore(tool_names={"a_b": "a.b"}))
@@ -98,6 +103,7 @@ FENCES = [
 ]
 
 
+@case(42)
 @pytest.mark.parametrize(("text", "inside"), FENCES)
 def test_a_fence_round_the_whole_is_removed(text, inside):
     assert restore_response(response(Text(text)), FENCED).parts == (Text(inside),)
@@ -146,6 +152,7 @@ def test_citations_of_a_fenced_text_are_kept():
     assert restored == [*events[:3], cited, ev.PartDelta(0, "`"), ev.PartEnd(0)]
 
 
+@case(42)
 def test_a_fence_is_left_alone_where_nobody_asked_for_json():
     assert streamed(["```json\n1\n```"], Restore()) == "```json\n1\n```"
 

@@ -16,6 +16,7 @@ from modelmux.ir.request import Loss
 from modelmux.ir.response import Usage
 from modelmux.layer.record import Record, Recorder
 from modelmux.target.call import Call, Caller
+from modelmux.target.fallback import Fallback
 from modelmux.target.record import CALLER_LEFT, CallRecord
 from modelmux.target.reply import Reply
 from modelmux.wire.base import Wire
@@ -285,6 +286,17 @@ def test_a_step_of_a_composition_is_no_request_of_its_own_and_starts_when_it_is_
     record = books.only
     assert (record.id, record.parent_id) == ("c1.1", "c1")
     assert (record.duration_s, record.overhead_s) == (2.0, None)
+
+
+def test_a_step_has_its_own_attempts_and_not_those_of_the_steps_before_it():
+    books = Books()
+    first = books.target(Unreachable("gone"), name="p/first")
+    second = books.target(targets.whole(wire=WIRE, target="p/second"), name="p/second")
+    chain = Fallback("m", [first, second])
+    whole = Record(chain, recorder=books.recorder, composite=True)
+    asyncio.run(exchange(whole, targets.call(WIRE)))
+    attempts = {record.id: record.attempts for record in books.records}
+    assert attempts == {"c1.1": 1, "c1.2": 1, "c1": 2}
 
 
 def test_a_call_that_nobody_stamped_starts_when_it_is_sent():

@@ -413,6 +413,16 @@ def test_the_list_shows_targets_and_not_the_aliases_that_lead_to_them():
     assert [name for name, _ in made.models(caller("fast"))] == ["fast"]
 
 
+def test_those_who_offer_a_model_are_told_without_the_default():
+    made = registry(OPENAI, AZURE, Shop("local", globs=["l*"]), default="gpt-5-mini")
+    assert made.targets("gpt-5", ANONYMOUS) == ["openai/gpt-5", "azure/gpt-5"]
+    assert made.targets("azure/gpt-5", ANONYMOUS) == ["azure/gpt-5"]
+    assert made.targets("llama", ANONYMOUS) == ["local/llama"]
+    assert made.targets("gpt-5", caller("azure/*")) == ["azure/gpt-5"]
+    assert made.targets("gpt-5", caller("llama")) == []
+    assert made.targets("nobody", ANONYMOUS) == []
+
+
 # The cache
 
 

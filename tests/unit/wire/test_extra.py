@@ -8,6 +8,7 @@ from modelmux.errors import InvalidRequest, ProtocolViolation
 from modelmux.ir.parts import Extra
 from modelmux.ir.request import Loss
 from modelmux.wire import extra
+from tests.support.cases import case
 
 
 class Square(Struct, forbid_unknown_fields=True, tag_field="type", tag="square"):
@@ -41,6 +42,7 @@ def test_an_object_without_unknown_fields_has_none():
     assert DRAWING.decode(b'{"title":"t","as":1}') == (Drawing("t", alias=1), {})
 
 
+@case(54)
 def test_unknown_fields_are_kept_at_every_level_as_they_came():
     body = b""" {"x": [1, 2.50], "title": "t", "colour": {"name": "blue", "hue" : 1e3},
         "shapes": [{"type": "square", "side": 1}, {"radius": 2, "type": "circle", "fill": null}]}"""
@@ -150,6 +152,7 @@ def test_fields_of_another_wire_are_not_written(kept):
     assert extra.merge({}, kept, "w") == {}
 
 
+@case(54)
 def test_fields_are_lost_on_every_wire_but_their_own():
     kept = Extra("w", {"/a": Raw(b"1"), "/b": Raw(b"2")}, "/messages/0", frozenset({"/b"}))
     assert list(extra.losses(kept, "w")) == []

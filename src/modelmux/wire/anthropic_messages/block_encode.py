@@ -25,8 +25,7 @@ from modelmux.wire.anthropic_messages.schema import NAME
 Block = dict[str, object]
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-"""What the API takes by value. platform.claude.com/docs/en/build-with-claude/vision,
-read 2026-11-20."""
+"""What the API takes by value (`Base64ImageSourceParam` of `anthropic` 2.10.0)."""
 
 _DOCUMENT_TYPES = frozenset({"application/pdf"})
 _TEXT_TYPES = ("text/", "application/json")

@@ -1,6 +1,6 @@
 """`POST /v1/messages/count_tokens`: how long a prompt is, without an answer to it.
 
-Follows platform.claude.com/docs/en/api/messages-count-tokens, read 2026-11-20.
+Follows `MessageCountTokensParams` of Anthropic's SDK (`anthropic` 2.10.0, read 2026-11-20).
 """
 
 import msgspec

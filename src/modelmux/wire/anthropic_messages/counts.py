@@ -1,8 +1,8 @@
 """Token counts of an answer.
 
 `input_tokens` on this wire is the prompt *without* what was read from or written to the cache
-(platform.claude.com/docs/en/build-with-claude/prompt-caching, read 2026-11-20); in the neutral
-model it is the whole prompt.
+(`Message.usage` of Anthropic's SDK, `anthropic` 2.10.0, read 2026-11-20); in the neutral model
+it is the whole prompt.
 """
 
 from collections.abc import Mapping

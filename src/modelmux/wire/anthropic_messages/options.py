@@ -13,8 +13,8 @@ from modelmux.wire.anthropic_messages.schema import NAME
 DEFAULT_MAX_TOKENS = 32_000
 """`max_tokens` where neither the caller nor the catalogue says: the API requires one.
 
-The smallest maximum of the models that the API serves
-(platform.claude.com/docs/en/about-claude/models, read 2026-11-20); less would cut answers short.
+Half of what the smallest of the current models writes (platform.claude.com/docs/en/models, read
+2026-11-20), and all that Opus 4.1 does; much less would cut answers short.
 """
 
 MIN_BUDGET_TOKENS = 1_024
@@ -81,6 +81,9 @@ def thinking(
         return Thinking(limit)
     style = profile.reasoning or _plainest(options)
     if options.mode == "disabled" or options.effort == "none" or options.budget_tokens == 0:
+        if profile.thinks_always:
+            losses.append(Loss("/reasoning", "the model always thinks: asked to think little"))
+            return Thinking(limit, None, "low")
         # Models that think by themselves do so where nothing is said.
         return Thinking(limit) if style == "none" else Thinking(limit, {"type": "disabled"})
     effort = _effort(options, losses)

@@ -22,8 +22,8 @@ from modelmux.wire.anthropic_messages.schema import NAME
 from modelmux.wire.anthropic_messages.turns import Conversation
 
 MAX_MARKERS = 4
-"""The API refuses more cache markers than these.
-platform.claude.com/docs/en/build-with-claude/prompt-caching, read 2026-11-20."""
+"""The API refuses more cache markers than these:
+platform.claude.com/docs/en/build-with-claude/prompt-caching."""
 
 ANSWER_TOOL = "Gives the answer to the user. Call it once, when the answer is complete."
 """Description of the tool that stands for the form of the answer."""
@@ -71,7 +71,7 @@ class _Translation:
         choice = tools.choice(request)
         answers_by_tool = self._plan.tool is not None and not choice.forced
         thinking = self._thinking(answers_by_tool)
-        if choice.forced and thinking.on:
+        if choice.forced and (thinking.on or not self._profile.forced_tools):
             choice = tools.unforced(choice, self._losses)
 
         body: Block = {"model": request.model, "max_tokens": thinking.max_tokens}

@@ -4,7 +4,8 @@ What the neutral model has no word for is mostly not named here: it then takes t
 of unknown fields (`wire.extra`) and comes back as the bytes that came. Fields that are in nearly
 every body are named as `Raw` all the same, so that the common case is one pass.
 
-Follows the API reference, platform.claude.com/docs/en/api/messages, read 2026-11-20.
+Follows the types of Anthropic's SDK (`anthropic` 2.10.0, read 2026-11-20), which are made from
+the API reference, platform.claude.com/docs/en/api/messages.
 """
 
 from typing import Literal

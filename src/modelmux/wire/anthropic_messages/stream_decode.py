@@ -9,7 +9,8 @@ Usage comes in pieces: `message_start` counts the prompt, and each `message_delt
 that replace what was known. The `Finish` event therefore waits for `message_stop`, and a stream
 that ends without it is cut, whatever it said before.
 
-Follows platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-20.
+Follows `RawMessageStreamEvent` and `accumulate_event` of Anthropic's SDK (`anthropic` 2.10.0, read
+2026-11-20).
 """
 
 import re

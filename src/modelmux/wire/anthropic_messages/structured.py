@@ -1,6 +1,7 @@
 """How an answer in a given form is asked for: natively, by a forced tool, or in words.
 
-Follows platform.claude.com/docs/en/build-with-claude/structured-outputs, read 2026-11-20.
+What can be enforced is what the SDK leaves in a schema (`anthropic` 2.10.0, `transform_schema`,
+read 2026-11-20); platform.claude.com/docs/en/build-with-claude/structured-outputs has the list.
 """
 
 from typing import TypeAlias
@@ -98,7 +99,7 @@ def plan(form: ResponseFormat | None, profile: Profile, losses: list[Loss]) -> P
                 reason = "the form of an answer has no description here"
                 losses.append(Loss("/response_format/description", reason))
             return Plan(native=found.schema)
-    if _decoded(form.schema).get("type") == "object":
+    if profile.forced_tools and _decoded(form.schema).get("type") == "object":
         return Plan(tool=form.schema, name=form.name or "answer", description=form.description)
     return Plan(instruction=SCHEMA_ONLY + bytes(form.schema).decode())
 

@@ -14,8 +14,7 @@ from modelmux.wire.anthropic_messages import block_encode, structured
 from modelmux.wire.anthropic_messages.schema import NAME
 
 MAX_NAME = 64
-"""The tool guide says 64, the reference 128: the smaller holds everywhere.
-platform.claude.com/docs/en/agents-and-tools/tool-use, read 2026-11-20."""
+"""platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use, read 2026-11-20."""
 
 _VALID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _INVALID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -117,12 +116,13 @@ def choice(request: Request) -> Choice:
 
 
 def unforced(choice: Choice, losses: list[Loss]) -> Choice:
-    """`choice` for a model that thinks, which cannot be made to call a tool.
+    """`choice` for a model that cannot be made to call a tool, or not while it thinks.
 
-    It is offered nothing but the tool that it should call.
-    platform.claude.com/docs/en/build-with-claude/extended-thinking, read 2026-11-20.
+    It is offered nothing but the tool that it should call. Forced choices are refused under
+    thinking (platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility)
+    and by some models always (…/docs/en/models/opus-5-5/whats-new-opus-5-5), read 2026-11-20.
     """
-    losses.append(Loss("/tool_choice", "a model that thinks cannot be made to call a tool"))
+    losses.append(Loss("/tool_choice", "the model cannot be made to call a tool, or not thinking"))
     only = choice.only if choice.name is None else frozenset({choice.name})
     return Choice("auto", None, only)
 

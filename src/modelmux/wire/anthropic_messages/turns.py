@@ -1,9 +1,8 @@
 """The conversation of another wire as the turns that this one takes.
 
 The API wants to hear of a user first, of alternating speakers, and of the results of all tools
-that a turn has called at the very beginning of the next. It takes no empty text. Follows
-platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use and
-…/docs/en/api/messages, read 2026-11-20.
+that a turn has called at the very beginning of the next. It takes no empty text.
+platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls says how results are told.
 """
 
 import re

@@ -30,6 +30,10 @@ from modelmux.wire.openai_chat.schema import NAME, NULL, present
 
 _KNOWN_TYPES = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 
+_SPEAKERS: Mapping[str | None, Role] = {
+    role: role for role in ("system", "developer", "user", "assistant")
+}
+
 _OWNER = re.compile(
     r"/messages/\d+(?:/(?:content|images|tool_calls)/\d+)?(?=/)|/tools/\d+(?=/)"
     r"|/(?:tool_choice|response_format|reasoning|thinking)(?=/)|"
@@ -78,15 +82,14 @@ class Reading:
         Raises:
             InvalidRequest: It is no message of its role.
         """
+        speaker = _SPEAKERS.get(m.role)
+        if speaker and isinstance(m.content, str) and not self._owned and _is_plain(m):
+            return Message(speaker, (Text(m.content),), m.name, True)
         at = f"/messages/{index}"
         match m.role:
             case "user" | "system" | "developer":
-                if isinstance(m.content, str) and not self._owned and _is_plain(m):
-                    return Message(m.role, (Text(m.content),), m.name, True)
                 return self._speech(m, m.role, at)
             case "assistant":
-                if isinstance(m.content, str) and not self._owned and _is_plain(m):
-                    return Message(m.role, (Text(m.content),), m.name, True)
                 return self._assistant(m, at)
             case "tool":
                 if m.tool_call_id is None:

@@ -46,6 +46,8 @@ _OPEN = "<think>"
 _CLOSE = "</think>"
 _LONGEST_LEAD = 64
 """Most characters of white space before a tag that still stands at the start."""
+_LONGEST_EDGE = 1024
+"""Most characters of white space before the closing tag that go with it."""
 
 
 class Detail(Struct):
@@ -133,7 +135,7 @@ def encode(parts: Sequence[Reasoning], message: dict[str, object]) -> None:
             part.extra.fields if part.extra is not None and part.extra.wire == NAME else _NOTHING
         )
         unread = fields.get(DETAILS, unread)
-        if part.encrypted is None:
+        if part.text or part.origin == NAME:  # where it is empty, DeepSeek's still counts
             if SHORT in fields:
                 short.append(part.text)
             if CONTENT in fields or not (SHORT in fields or DETAILS in fields):
@@ -197,17 +199,19 @@ class Tags:
 
     def _begin(self) -> None:
         start = self._held.lstrip()
-        if start.startswith(_OPEN):
+        if len(self._held) - len(start) > _LONGEST_LEAD:
+            self._state = "text"
+        elif start.startswith(_OPEN):
             self._state = "inside"
             self._held = start[len(_OPEN) :]
-        elif not _OPEN.startswith(start) or len(self._held) > _LONGEST_LEAD:
+        elif not _OPEN.startswith(start):
             self._state = "text"
 
     def _inside(self, out: list[tuple[Kind, str]]) -> None:
         thought, closed, rest = self._held.partition(_CLOSE)
         if closed:
             self._state, self._held = "edge", rest
-            thought = thought.rstrip()
+            thought = thought[: _edge(thought)]
         else:
             length = _certain(thought)
             thought, self._held = thought[:length], thought[length:]
@@ -224,4 +228,9 @@ def _certain(thought: str) -> int:
         if thought.endswith(_CLOSE[:length]):
             thought = thought[:-length]
             break
-    return len(thought.rstrip())
+    return _edge(thought)
+
+
+def _edge(thought: str) -> int:
+    """Where the white space at the end of `thought` begins, of which not all may be the tag's."""
+    return max(len(thought.rstrip()), len(thought) - _LONGEST_EDGE)

@@ -60,7 +60,7 @@ def decode(body: bytes) -> Request:
         raise InvalidRequest("messages: expected at least one message", param="messages")
     reading = Reading(body, unknown)
     messages = tuple([reading.message(index, m) for index, m in enumerate(r.messages)])
-    tools = tuple([_tool(tool, i, body, reading) for i, tool in enumerate(r.tools or ())])
+    tools = _tools(r.tools, body, reading) if r.tools else ()
     choice = _choice(r.tool_choice, reading) if r.tool_choice is not None else None
     parallel = r.parallel_tool_calls
     full = r if isinstance(r, schema.FullRequest) else None
@@ -154,6 +154,12 @@ def _sampling(r: schema.Request) -> Sampling:
         r.logprobs,
         r.top_logprobs,
     )
+
+
+def _tools(
+    tools: list[schema.Tool], body: bytes, reading: Reading
+) -> tuple[Tool | GenericTool, ...]:
+    return tuple([_tool(tool, index, body, reading) for index, tool in enumerate(tools)])
 
 
 def _tool(tool: schema.Tool, index: int, body: bytes, reading: Reading) -> Tool | GenericTool:

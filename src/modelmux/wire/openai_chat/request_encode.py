@@ -66,7 +66,8 @@ def encode(request: Request, profile: Profile = UNKNOWN) -> Encoded:
     if request.tools:
         tools.encode(request, names, losses, out)
     if request.response_format is not None:
-        out["response_format"] = _format(request.response_format)
+        named = replace(request.response_format, name=request.response_format.name or SCHEMA_NAME)
+        out["response_format"] = _format(named)
         losses.extend(extra.losses(request.response_format.extra, NAME))
     if request.sampling != _NO_SAMPLING:
         _foreign_sampling(request.sampling, profile, losses, out)
@@ -252,7 +253,7 @@ def _format(wanted: ResponseFormat) -> Json:
     out: Json = {"type": wanted.type}
     if wanted.type == "json_schema":
         fields: Json = {
-            "name": wanted.name or SCHEMA_NAME,
+            "name": wanted.name,
             "description": wanted.description,
             "schema": wanted.schema,
             "strict": wanted.strict,

@@ -55,7 +55,7 @@ class Slot:
         self.held: list[PartDelta] = []
         """Pieces that came before the part was open; their index is not set yet."""
         self._arguments: list[str] = []
-        self._checks = 0
+        self._size = self._checks = 0
         self._grown = True
 
     @property
@@ -94,6 +94,9 @@ class Slot:
         """Note more of a call's arguments."""
         self._arguments.append(text)
         self._grown = True
+        self._size += len(text)
+        if self._size > MAX_HELD:  # too long to be tried as JSON: it ends with the stream
+            self._arguments, self._checks = [], MAX_CHECKS
 
 
 class Serial:

@@ -184,17 +184,28 @@ class Decoder:
                     self._tagged(content, out)
             else:
                 self._pieces(content, out)
-        if delta.refusal:
-            self._serial.say("refusal", delta.refusal, out)
-        for call in delta.tool_calls or ():
-            self._call(call, out)
-        if delta.function_call is not None:
-            self._call(schema.ToolCallDelta(0, function=delta.function_call), out)
-        if delta.annotations or delta.audio is not None or delta.images:
+        if delta.tool_calls:
+            self._settle(out)
+            for call in delta.tool_calls:
+                self._call(call, out)
+        if (
+            delta.refusal
+            or delta.function_call is not None
+            or delta.annotations
+            or delta.audio is not None
+            or delta.images
+        ):
             self._rarities(delta, out)
 
+    def _settle(self, out: list[Event]) -> None:
+        """Something else has come than the text that could have begun with a tag."""
+        if self._tags is not None:
+            for kind, text in self._tags.finish():
+                self._serial.say(kind, text, out)
+            self._tags = None
+
     def _reasoning(self, delta: schema.Delta, out: list[Event]) -> None:
-        self._tags = None  # the server tells thinking from text itself
+        self._settle(out)  # the server tells thinking from text itself
         if delta.reasoning_content:
             self._serial.say("reasoning", delta.reasoning_content, out)
         elif delta.reasoning:
@@ -221,6 +232,7 @@ class Decoder:
 
     def _pieces(self, content: list[schema.ContentDelta], out: list[Event]) -> None:
         """Mistral's content, which has thinking in a list with the text."""
+        self._settle(out)
         for piece in content:
             if isinstance(piece.thinking, str):
                 self._serial.say("reasoning", piece.thinking, out)
@@ -247,6 +259,11 @@ class Decoder:
             self._serial.extend(slot, text, out)
 
     def _rarities(self, delta: schema.Delta, out: list[Event]) -> None:
+        self._settle(out)
+        if delta.refusal:
+            self._serial.say("refusal", delta.refusal, out)
+        if delta.function_call is not None:
+            self._call(schema.ToolCallDelta(0, function=delta.function_call), out)
         for raw in delta.annotations or ():
             self._serial.cite(citations.decode(raw), out)
         for image in delta.images or ():
@@ -268,8 +285,7 @@ class Decoder:
     def _end(self, out: list[Event]) -> None:
         if not self._started:  # a finish reason alone: there is nothing that could have begun
             out.append(Start(self._id, ""))
-        for kind, text in self._tags.finish() if self._tags is not None else ():
-            self._serial.say(kind, text, out)
+        self._settle(out)
         sound = self._rest.spoken()
         if sound is not None:
             self._serial.add(sound, out)

@@ -13,9 +13,6 @@ from modelmux.wire.openai_chat.names import Names
 from modelmux.wire.openai_chat.request_decode import ANY
 from modelmux.wire.openai_chat.schema import NAME, objects
 
-_SMALLEST_SCHEMA = len('{"type":"object","properties":{"a":{}}}')
-"""A JSON Schema shorter than this has no properties."""
-
 _NO_PROPERTIES = Raw(b"{}")
 
 
@@ -92,7 +89,7 @@ def _function(tool: Tool, name: str, *, mend: bool = False) -> Json:
 def _with_properties(tool: Tool) -> object:
     """An object schema without `properties`, which the API refuses, with none of them."""
     parameters = tool.parameters
-    if parameters is None or len(memoryview(parameters)) >= _SMALLEST_SCHEMA:
+    if parameters is None or b'"properties"' in bytes(parameters):
         return parameters
     try:
         fields = objects.decode(parameters)
@@ -101,7 +98,7 @@ def _with_properties(tool: Tool) -> object:
             f"tools: the parameters of {tool.name!r} are not a JSON Schema of an object",
             param="tools",
         ) from None
-    return fields if "properties" in fields else {**fields, "properties": _NO_PROPERTIES}
+    return {**fields, "properties": _NO_PROPERTIES}
 
 
 def _choice(choice: ToolChoice, request: Request, names: Names | None) -> object:

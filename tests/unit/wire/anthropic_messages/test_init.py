@@ -53,7 +53,9 @@ def test_requests_answers_and_errors_go_both_ways():
 
 @case(110)
 def test_tokens_can_be_counted():
-    request = anthropic_messages.decode_count_request(b'{"model":"m","messages":[]}')
+    body = b'{"model":"m","messages":[]}'
+    request = anthropic_messages.decode_count_request(body)
+    assert WIRE.decode_request(body, "count_tokens") == request
     encoded = anthropic_messages.encode_count_request(request)
     assert encoded.body == b'{"model":"m","messages":[]}'
     body = anthropic_messages.encode_token_count(7)

@@ -77,6 +77,15 @@ def test_thinking_can_be_turned_off(asked):
     assert thinking(asked, Profile(reasoning="none")) == (Thinking(32_000), [])
 
 
+@case(51)
+def test_a_model_that_always_thinks_is_asked_to_think_little():
+    profile = Profile(reasoning="adaptive", thinks_always=True)
+    assert thinking(ReasoningOptions(effort="none"), profile) == (
+        Thinking(32_000, None, "low"),
+        ["/reasoning"],
+    )
+
+
 @case(45, 51)
 @pytest.mark.parametrize(
     ("effort", "said", "lost"),

@@ -231,6 +231,14 @@ def test_the_form_of_the_answer(place):
     )
 
 
+@case(39)
+def test_of_two_forms_of_the_answer_the_newer_counts():
+    older, newer = ({"type": "json_schema", "schema": {"title": name}} for name in ("a", "b"))
+    request = decode(output_format=older, output_config={"format": newer})
+    assert request.response_format == ResponseFormat("json_schema", schema=Raw(b'{"title":"b"}'))
+    assert kept(request) == {"/output_format": msgspec.json.encode(older)}
+
+
 @case(54)
 def test_unknown_fields_are_kept_by_where_they_were():
     request = decode(

@@ -1,7 +1,12 @@
 import msgspec
 import pytest
+from anthropic.types.beta.message_create_params import (
+    MessageCreateParamsNonStreaming,
+    MessageCreateParamsStreaming,
+)
 from msgspec import Raw
 from msgspec.structs import replace
+from pydantic import TypeAdapter
 
 from modelmux.errors import InvalidRequest, Unrepresentable
 from modelmux.ir.parts import CacheControl, Extra, Reasoning, Text, ToolCall, ToolResult
@@ -21,6 +26,14 @@ from modelmux.wire.anthropic_messages.schema import NAME
 from tests.support import foreign
 from tests.support.cases import case
 from tests.support.foreign import answered, assistant, called, plain, said, user
+from tests.support.goldens import goldens
+
+FOREIGN = [golden for golden in goldens("request.json") if golden.wire_name != NAME]
+OLDER = {"temperature", "top_p", "top_k"}
+SDK = {
+    False: TypeAdapter(MessageCreateParamsNonStreaming),
+    True: TypeAdapter(MessageCreateParamsStreaming),
+}
 
 REQUEST = foreign.request(user())
 LIMITED = Profile(max_output_tokens=8_000)
@@ -219,6 +232,18 @@ def test_a_model_that_thinks_is_not_made_to_call_a_tool():
 
 
 @case(17)
+def test_a_model_that_cannot_be_made_to_call_a_tool_is_only_offered_it():
+    encoded = encode(
+        Profile(forced_tools=False),
+        tools=(TOOL, Tool("g")),
+        tool_choice=ToolChoice("named", ("f",)),
+    )
+    assert body(encoded)["tools"] == [F]
+    assert body(encoded)["tool_choice"] == {"type": "auto"}
+    assert lost(encoded) == ["/tool_choice"]
+
+
+@case(17)
 def test_a_model_that_is_told_not_to_think_is_made_to_call_a_tool():
     encoded = encode(
         BUDGET,
@@ -391,3 +416,18 @@ def test_the_same_conversation_begins_with_the_same_bytes_on_every_turn():
     second = encode(messages=turns, tools=tools).body
     upto = first.index(b'}],"tools"')
     assert second[:upto] == first[:upto]
+
+
+@pytest.mark.parametrize("golden", FOREIGN, ids=str)
+@pytest.mark.parametrize("profile", [UNKNOWN, BY_TOOL, Profile(reasoning="adaptive")], ids=range(3))
+def test_the_sdk_knows_all_that_is_said_for_another_wire(golden, profile):
+    request = golden.wire.decode_request(golden.read())
+    if request.choices > 1:
+        with pytest.raises(Unrepresentable):
+            request_encode.encode(request, profile)
+        return
+    value = body(request_encode.encode(request, profile))
+    # What the SDK no longer names, because newer models refuse it, older ones still take.
+    known = {name: field for name, field in value.items() if name not in OLDER}
+    read = SDK[request.stream].validate_python(known)
+    assert set(known) <= set(read)

@@ -21,13 +21,14 @@ from modelmux.ir.parts import (
     Uri,
 )
 from modelmux.ir.request import Envelope
-from modelmux.ir.response import Response, Usage
+from modelmux.ir.response import Response, Summary, Usage
 from modelmux.wire.anthropic_messages import response as responses
 from modelmux.wire.anthropic_messages.schema import NAME
 from tests.support.cases import case
 from tests.support.goldens import goldens
 
 OWN = [golden for golden in goldens("response.json") if golden.wire_name == NAME]
+FOREIGN = [golden for golden in goldens("response.json") if golden.wire_name != NAME]
 MESSAGE = {
     "id": "msg_1",
     "type": "message",
@@ -124,6 +125,15 @@ def test_what_is_no_answer_is_a_violation(body, param):
 def test_the_sdk_reads_what_is_written(golden):
     body = responses.encode(responses.decode(golden.read()), Envelope(""))
     BetaMessage.model_validate_json(body)
+
+
+@pytest.mark.parametrize("golden", FOREIGN, ids=str)
+def test_the_sdk_reads_every_answer_of_another_wire(golden):
+    response = golden.wire.decode_response(golden.read())
+    read = SdkMessage.model_validate_json(responses.encode(response, Envelope("asked")))
+    assert read.model == "asked"
+    calls = [part.name for part in response.parts if isinstance(part, ToolCall)]
+    assert [block.name for block in read.content if block.type == "tool_use"] == calls
 
 
 def test_an_answer_of_another_wire_is_written():
@@ -246,6 +256,11 @@ def test_an_error_under_status_200_is_a_failure():
     failure = responses.summarise(body).failure
     assert failure is not None
     assert (failure.kind, failure.status) == ("overloaded", 529)
+
+
+@case(110)
+def test_a_number_of_tokens_is_an_answer_that_used_nothing():
+    assert responses.summarise(b'{"input_tokens":2095}') == Summary()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"x":1}', b'{"content":[],"usage":7}'])

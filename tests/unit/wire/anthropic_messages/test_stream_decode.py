@@ -83,7 +83,9 @@ def failed(*chunks: bytes) -> tuple[str, str]:
 
 
 def test_a_text_is_streamed_as_it_comes():
-    events = decode(start(), opened(0, **TEXT), text(0, "Good"), PING, text(0, "lo"), closed(0), END)
+    events = decode(
+        start(), opened(0, **TEXT), text(0, "Good"), PING, text(0, "lo"), closed(0), END
+    )
     usage = Usage(25, 1, extra=Extra(NAME, {}))
     assert events == [
         ev.Start("msg_1", "claude", usage=usage),

@@ -76,6 +76,11 @@ def test_a_schema_of_something_else_than_an_object_is_asked_for_in_words():
     assert made == Plan(instruction=structured.SCHEMA_ONLY + '{"type":"array"}')
 
 
+def test_a_model_that_cannot_be_made_to_call_a_tool_is_asked_in_words():
+    made, _ = plan({"type": "object"}, Profile(forced_tools=False))
+    assert made == Plan(instruction=structured.SCHEMA_ONLY + '{"type":"object"}')
+
+
 @pytest.mark.parametrize(
     ("schema", "narrowed"),
     [

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from modelmux.errors import ProtocolViolation
 from modelmux.wire.framing import sse
 from modelmux.wire.framing.sse import SSE, Decoder
+from tests.support.cases import case
 
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 LINES = st.sampled_from(
@@ -44,11 +45,13 @@ def read(stream: bytes) -> list[SSE]:
     return out
 
 
+@case(88)
 @given(STREAMS)
 def test_a_stream_is_read_as_the_standard_says(stream):
     assert decode(stream) == read(stream)
 
 
+@case(89, 90)
 @given(STREAMS, st.lists(st.integers(0, 200)))
 def test_any_split_of_the_bytes_gives_the_same_events(stream, cuts):
     places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})

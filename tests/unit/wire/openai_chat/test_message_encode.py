@@ -21,13 +21,14 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Message
+from modelmux.wire.openai_chat import WIRE
 from modelmux.wire.openai_chat.message_encode import ERROR_PREFIX, MOVED, Writer
 from modelmux.wire.openai_chat.names import Names
 from modelmux.wire.openai_chat.schema import NAME
 from tests.support import foreign
 from tests.support.cases import case
 from tests.support.foreign import answered, called, plain, said
-from tests.unit.wire.openai_chat.chat import PNG, again, lost, user
+from tests.unit.wire.openai_chat.chat import PNG, again, body, lost, paths, user
 
 IMAGE = Blob("image", "image/png", PNG)
 IMAGE_PART = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
@@ -377,9 +378,6 @@ def test_reasoning_that_another_wire_gave_is_not_replayed_to_this_one() -> None:
         "reasoning_content": "hm",
         "reasoning_details": [{**detail, "format": "modelmux/anthropic.messages"}],
     }
-    from modelmux.wire.openai_chat import WIRE
-    from tests.unit.wire.openai_chat.chat import body, paths
-
     result = WIRE.encode_request(WIRE.decode_request(body(given)))
     assert paths(result) == [("/messages/0/parts/0", "tuning")]
     assert b"reasoning" not in result.body

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -91,6 +93,12 @@ def test_a_client_that_echoes_its_message_keeps_the_signature_and_the_place() ->
     assert read(written(SIGNED, HIDDEN, SIGNED)) == [SIGNED, HIDDEN, SIGNED]
 
 
+def test_reasoning_of_which_only_the_proof_is_shown_has_no_text() -> None:
+    (part,) = read(written(Reasoning("", "sig", origin="anthropic.messages")))
+    assert part == Reasoning("", "sig", origin="anthropic.messages")
+    assert "reasoning_content" not in written(part)
+
+
 def test_reasoning_without_proof_needs_no_details() -> None:
     assert written(Reasoning("hm", origin="gemini")) == {"reasoning_content": "hm"}
 
@@ -127,15 +135,18 @@ def pieces(*texts: str) -> list[tuple[str, str]]:
         ("<think>\n\n</think>\n\nbecause", [("text", "because")]),
         ("<think>a < b </ c</think>d", [("reasoning", "a < b </ c"), ("text", "d")]),
         ("<think>cut off", [("reasoning", "cut off")]),
-        ("<think>cut off</thi", [("reasoning", "cut off</thi")]),
+        ("<think>cut off</thin", [("reasoning", "cut off</thin")]),
         ("<think>", []),
         ("<thinking>x", [("text", "<thinking>x")]),
-        ("<thi", [("text", "<thi")]),
+        ("<thin", [("text", "<thin")]),
         ("Use `<think>x</think>`", [("text", "Use `<think>x</think>`")]),
         (" \n hi ", [("text", " \n hi ")]),
         (" " * 200 + "<think>x", [("text", " " * 200 + "<think>x")]),
         ("<think>a</think>b<think>c</think>", [("reasoning", "a"), ("text", "b<think>c</think>")]),
         ("", []),
+        (f"<think>a{' ' * 2000}</think>", [("reasoning", f"a{' ' * 976}")]),
+        (f"<think>{' ' * 2000}</think>b", [("text", "b")]),
+        (f"<think>a{' ' * 2000}b", [("reasoning", f"a{' ' * 2000}b")]),
     ],
 )
 def test_thinking_between_tags_is_told_from_the_answer(
@@ -156,7 +167,7 @@ def test_thinking_is_told_the_same_however_the_text_is_split(
 ) -> None:
     text = f"<think>{text}" if tagged else text
     places = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
-    assert pieces(*[text[a:b] for a, b in zip(places, places[1:], strict=False)]) == pieces(text)
+    assert pieces(*[text[a:b] for a, b in pairwise(places)]) == pieces(text)
 
 
 def test_once_the_answer_has_begun_nobody_needs_to_ask() -> None:
