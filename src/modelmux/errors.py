@@ -8,14 +8,16 @@ GatewayError
 │   ├── Unrepresentable           422  the body cannot be said on the target's wire
 │   ├── Unauthenticated           401  no key, or one we do not know
 │   ├── PermissionDenied          403  the key does not allow this
-│   ├── UnknownModel              404  nobody offers the model, or nothing is at the path
+│   ├── UnknownModel              404  nobody offers the model
+│   ├── NotFound                  404  nothing is at the path
 │   ├── MethodNotAllowed          405
 │   ├── BodyTooLarge              413
 │   └── LimitExceeded             429  the caller's own limit, or ours
 └── TargetError               502  the target's failure; the caller did nothing wrong
     ├── Unreachable               502  no connection, or it broke before the first byte
     ├── TargetTimeout             504  no answer in time
-    ├── Overloaded                429, 503, 529  the target asks to come back later
+    ├── Overloaded                503  the target asks to come back later (503, 529)
+    │   └── RateLimited               429  our limit there is used up
     ├── CredentialRefused         502  the target refused *our* key: 401, 402, 403
     ├── Rejected                  as sent  the target's own 4xx, its body kept
     ├── ProtocolViolation         502  the target broke its wire

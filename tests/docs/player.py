@@ -2,7 +2,8 @@
 
 What a block of code is for stands behind its language:
 
-- `toml file=NAME`: the reader writes it to NAME, or with `append` at the end of it;
+- `toml file=NAME`: the reader writes it to NAME, or with `append` at the end of it; with `broken`
+  it is no configuration that could be used;
 - `sh serve`: the reader starts the gateway with it, and leaves it running;
 - `sh run`, `python run`: the reader runs it; it must not fail;
 - `text output`: what the block before it printed, `…` standing for anything.
@@ -83,7 +84,7 @@ class Player:
         """Do what the reader does with `block`. Fails if it does not do what it should."""
         match block.language, block.words:
             case "toml", (word, *more) if word.startswith("file="):
-                self._write(word.removeprefix("file="), block.text, append=more == ["append"])
+                self._write(word.removeprefix("file="), block.text, *more)
             case "sh", ("serve",):
                 self._serve(self._here(block.text))
             case "sh", ("run",):
@@ -102,11 +103,12 @@ class Player:
             assert code == 0, self._gateway.log
             self._gateway = None
 
-    def _write(self, name: str, text: str, *, append: bool) -> None:
-        for variable in variables(text):
-            self._environ.setdefault(variable, value_of(variable))
+    def _write(self, name: str, text: str, how: str = "") -> None:
+        if how != "broken":
+            for variable in variables(text):
+                self._environ.setdefault(variable, value_of(variable))
         path = self._folder / name
-        before = f"{path.read_text()}\n" if append else ""
+        before = f"{path.read_text()}\n" if how == "append" else ""
         path.write_text(before + with_providers(self._here(text), self._provider_url))
         path.chmod(0o600)
 
@@ -188,8 +190,9 @@ def with_providers(text: str, url: str) -> str:
     """A configuration whose providers are all at `url`, but for those on this machine."""
     parts = re.split(r"(?m)^(?=\[)", text)
     return "".join(
-        re.sub(r'(?m)^(type = ".*)$', rf'\1\nbase_url = "{url}"', part, count=1)
-        if part.startswith("[[providers]]") and "base_url" not in part
+        # In place of the empty line before the next table: all others keep their numbers.
+        f'{part.rstrip()}\nbase_url = "{url}"\n'
+        if part.startswith("[[providers]]") and "base_url" not in part and "vertex" not in part
         else part
         for part in parts
     )

@@ -1,5 +1,7 @@
 """`modelmux stop`: ends a running gateway."""
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,9 @@ from modelmux.cli.failure import CommandFailed
 from modelmux.cli.options import control_option, json_option
 
 POLL_S = 0.1
+
+LAST_S = 5.0
+"""Longest wait for a process that has closed its sockets: it still writes its log."""
 
 
 @click.command("stop")
@@ -40,8 +45,17 @@ def stop(
     timeout_s: float,
     as_json: bool,
     sleep: Callable[[float], None] = time.sleep,
+    lives: Callable[[int], bool] | None = None,
 ) -> int:
     """Tell a gateway to stop and wait for its end; the exit code.
+
+    Args:
+        chosen: Its control socket; `None`: of the one that runs.
+        now: Drop calls under way.
+        timeout_s: Longest wait.
+        as_json: How to say it.
+        sleep: Pauses.
+        lives: Whether a process is there; what the system says if not given.
 
     Raises:
         CommandFailed: It still runs after `timeout_s`; 0 does not wait.
@@ -55,6 +69,8 @@ def stop(
             f"the gateway (pid {pid}) still runs after {timeout_s:g} s",
             hint="calls under way hold it; `modelmux stop --now` drops them",
         )
+    if timeout_s:
+        _wait_for_process(pid, sleep, lives or is_alive)
     if as_json:
         output.echo_json({"pid": pid, "stopped": bool(timeout_s)})
     else:
@@ -73,3 +89,29 @@ def _wait(gateway: control.Gateway, timeout_s: float, sleep: Callable[[float], N
             pass  # about to be gone, or too busy to say: the next look tells
         sleep(POLL_S)
     return False
+
+
+def _wait_for_process(
+    pid: int, sleep: Callable[[float], None], lives: Callable[[int], bool]
+) -> None:
+    """Return once the process is gone, or could be somebody else's with its number."""
+    for _ in range(round(LAST_S / POLL_S)):
+        if not lives(pid):
+            return
+        sleep(POLL_S)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of ours has that number and has not ended, as far as can be told."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    try:
+        # One that nobody has waited for yet has ended all the same. proc_pid_stat(5).
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state not in {"Z", "X"}

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from modelmux.config import vertex as vertex_names
+from modelmux.config.marks import names_credential
 from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
 from modelmux.errors import ConfigError
 from modelmux.ir.profile import Profile
 from modelmux.layer.concurrency import Slots
-from modelmux.provider import vertex
+from modelmux.provider import headers, vertex
 from modelmux.provider.auth.base import Credential
 from modelmux.provider.auth.gcp import ApplicationDefault, GoogleCredential, KeyFile, KeyJson
 from modelmux.provider.auth.static import NoCredential, StaticCredential
@@ -132,6 +133,8 @@ class Builder:
 
     def _add(self, provider: Provider) -> None:
         row = self._catalogue.provider(provider.type)
+        if not row.wires:
+            raise ConfigError(f"the type {row.type!r} is built in", hint="leave the provider out")
         if row.type == vertex_names.NAME:
             self._add_google(provider, row)
             return
@@ -183,7 +186,8 @@ class Builder:
             entry = config.vertex.models[path[1]] if path and isinstance(path[1], int) else None
             own = _settings(entry) if entry is not None else parent
             places[name] = vertex.place(own, parent if entry is not None else vertex.NOTHING)
-        self._add_places(provider, places)
+        said = [ModelRow(name=name, upstream=place.model) for name, place in places.items()]
+        self._add_places(provider, places, self._catalogue.models(provider.type, said))
 
     def _add_google(self, provider: Provider, row: ProviderRow) -> None:
         """A provider of type `vertex`: every model is at the same place."""
@@ -204,12 +208,13 @@ class Builder:
         places = {name: place(models.upstream(name)) for name in names if not is_glob(name)}
         others = place("any")
         globs = [name for name in names if is_glob(name)]
-        self._add_places(provider, places, globs=globs, others=others, takes_any=not said)
+        self._add_places(provider, places, models, globs=globs, others=others, takes_any=not said)
 
     def _add_places(
         self,
         provider: Provider,
         places: Mapping[str, vertex.Place],
+        models: Models,
         *,
         globs: Sequence[str] = (),
         others: vertex.Place | None = None,
@@ -217,7 +222,6 @@ class Builder:
     ) -> None:
         """Offer models by name, each at its place, and those without a name of their own."""
         row = self._catalogue.provider(vertex_names.NAME)
-        models = self._catalogue.models(vertex_names.NAME)
         ring = self._ring(provider.name, [GoogleCredential(provider.name, _source(provider))])
         slots = self._slots(provider)
         hosts: dict[str, Host] = {}
@@ -235,11 +239,8 @@ class Builder:
                 if others is None:
                     raise LookupError(model)  # the offer takes no other names
                 place = replace(others, model=vertex.model_id(model))
-            target = ModelTarget(host(place), model, place.model, models.profile(place.model))
+            target = ModelTarget(host(place), model, place.model, models.profile(model))
             return self._wrap(target, provider, slots)
-
-        def upstream(model: str) -> str:
-            return places[model].model if model in places else vertex.model_id(model)
 
         self.built.offers.append(
             Offering(
@@ -251,8 +252,8 @@ class Builder:
                 ignores_case=True,
             )
         )
-        self.built.prices[provider.name] = lambda model: models.price(upstream(model))
-        self.built.profiles[provider.name] = lambda model: models.profile(upstream(model))
+        self.built.prices[provider.name] = models.price
+        self.built.profiles[provider.name] = models.profile
 
     def _host(
         self, provider: Provider, row: ProviderRow, endpoint: Endpoint, ring: KeyRing
@@ -319,23 +320,27 @@ def _row(model: str | ProviderModel) -> ModelRow:
 
 
 def _credentials(provider: Provider, row: ProviderRow) -> Iterable[Credential]:
-    if provider.keys and row.auth != "none":
+    if provider.keys:
         return [StaticCredential(row.auth, key) for key in provider.keys]
-    if row.needs_key and provider.auth == "api_key":
+    in_headers = any(names_credential(name) for name in provider.headers)
+    if row.needs_key and provider.auth == "api_key" and not in_headers:
         raise ConfigError("expected an api_key, got none", hint="set api_key, or api_keys")
     return [NoCredential()]
 
 
 def _passthrough(row: ProviderRow) -> Credentials:
-    """Takes the caller's key from the field where its provider looks for it."""
-    name = "x-api-key" if row.auth == "x-api-key" else "authorization"
-    other = "authorization" if name == "x-api-key" else "x-api-key"
+    """Takes the caller's key from where its SDK puts it to where the provider looks for it."""
 
-    def taken(headers: Mapping[str, str]) -> bytes:
-        for field_name in (name, other):
-            value = headers.get(field_name)
-            if value is not None and value.isascii() and value.isprintable():
-                return f"{field_name}: {value}\r\n".encode("ascii")
+    def taken(caller: Mapping[str, str]) -> bytes:
+        authorization, key = caller.get("authorization", ""), caller.get("x-api-key", "")
+        if row.auth == "x-api-key":
+            # What comes as a bearer's stays one: Anthropic's OAuth tokens are no API keys.
+            fields = {"x-api-key": key, "authorization": authorization}
+        else:
+            fields = {"authorization": authorization or (f"Bearer {key}" if key else "")}
+        for name, value in fields.items():
+            if value and headers.is_value(value):
+                return headers.field(name, value)
         return b""
 
     return taken

@@ -109,8 +109,11 @@ class UvicornLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record on."""
         message = record.getMessage().strip()
-        if record.exc_info and record.exc_info[1] is not None:
-            message = f"{message}: {record.exc_info[1]!r}"
+        exc = record.exc_info[1] if record.exc_info else None
+        if isinstance(exc, asyncio.CancelledError):
+            return  # a call that was ended on purpose, and has a record that says so
+        if exc is not None:
+            message = f"{message}: {exc!r}"
         self._event(record.levelname.lower(), message)
 
     def install(self) -> None:

@@ -1,7 +1,11 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from modelmux.cli.failure import CommandFailed
-from modelmux.cli.stop import stop
+from modelmux.cli.stop import is_alive, stop
 from tests.unit.cli.conftest import Cli, running
 
 
@@ -15,9 +19,13 @@ def test_stopping_waits_until_the_gateway_has_ended(cli: Cli, capsys: pytest.Cap
             if len(slept) == 2:
                 gateway.close()
 
-        assert stop(None, now=False, timeout_s=60, as_json=False, sleep=sleep) == 0
+        def lives(pid: int) -> bool:
+            assert pid == 4711
+            return len(slept) < 3
+
+        assert stop(None, now=False, timeout_s=60, as_json=False, sleep=sleep, lives=lives) == 0
         assert "POST /control/stop" in gateway.asked
-    assert len(slept) == 2
+    assert len(slept) == 3
     assert capsys.readouterr().out == "pid 4711 has stopped\n"
 
 
@@ -50,3 +58,28 @@ def test_not_waiting_returns_at_once(cli: Cli):
 
 def test_without_a_gateway_the_exit_code_is_1(cli: Cli):
     assert cli("stop").code == 1
+
+
+def test_a_process_that_does_not_end_is_not_waited_for_for_ever(cli: Cli):
+    with running() as gateway:
+        gateway.says("/control/stop", {})
+        slept: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            gateway.close()
+
+        code = stop(None, now=False, timeout_s=60, as_json=False, sleep=sleep, lives=lambda _: True)
+    assert code == 0
+    assert sum(slept) < 10
+
+
+def test_a_process_that_has_ended_is_not_alive_even_if_nobody_has_noticed():
+    assert is_alive(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert is_alive(child.pid)
+        assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(child.pid)

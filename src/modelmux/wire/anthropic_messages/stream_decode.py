@@ -167,8 +167,11 @@ class Decoder:
             event = _event.decode(frame.data)
         except extra.MALFORMED as exc:
             self._on_unknown(frame.data, exc, out)
-        else:
+            return
+        try:
             self._on_event(event, frame.data, out)
+        except extra.MALFORMED as exc:  # inside of what was taken as it came
+            raise extra.invalid(exc, "", ProtocolViolation) from None
 
     def _on_event(self, event: schema.Event, data: bytes, out: list[Event]) -> None:
         match event:

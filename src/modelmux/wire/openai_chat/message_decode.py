@@ -123,6 +123,8 @@ class Reading:
                 content = cited
         parts += content
         for index, image in enumerate(m.images or ()):
+            if image.type != "image_url":
+                raise _bad(f"{at}/images/{index}/type", "expected image_url")
             parts.append(self._part(image, at, index, "images"))
         if m.refusal is not None:
             if bare:

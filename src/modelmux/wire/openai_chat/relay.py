@@ -137,14 +137,16 @@ class Watch:
 
     def close(self) -> bytes:
         """The end of a stream without `[DONE]`: servers forget it, or the answer was cut."""
-        if len(self._finished) >= self._choices:
-            self._ended = True
-            return _DONE_FRAME
         return self.fail(INTERRUPTED)
 
     def fail(self, failure: Failure) -> bytes:
-        """The event of an error, after which nothing comes: no `[DONE]` either."""
+        """The event of an error, after which nothing comes: no `[DONE]` either.
+
+        An answer that is all there has finished, however its connection ended.
+        """
         self._ended = True
+        if len(self._finished) >= self._choices:
+            return _DONE_FRAME
         self._failure = failure
         return sse.encode(errors.encode(failure))
 

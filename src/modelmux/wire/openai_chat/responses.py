@@ -327,6 +327,8 @@ def summarise(body: bytes) -> Summary:
         raise extra.invalid(exc, "", ProtocolViolation) from None
     choice = seen.choices[0] if seen.choices else None
     failure = _failure(seen.object, seen.error, choice.error if choice else Raw(), body)
+    if seen.choices is None and failure is None:
+        raise ProtocolViolation("expected an answer with `choices`, got none")
     return Summary(
         usage.decode(seen.usage),
         usage.reason(choice.finish_reason) if choice is not None else None,

@@ -272,6 +272,7 @@ def test_a_field_where_it_has_no_business_is_kept() -> None:
             "messages[1].content[0].image_url.url",
         ),
         ({"role": "user", "content": "hi", "tool_calls": [{"id": "1"}]}, "messages[1]"),
+        ({"role": "assistant", "images": [{"type": "x"}]}, "messages[1].images[0].type"),
         ({"role": "tool", "content": "ok"}, "messages[1].tool_call_id"),
         (
             {"role": "tool", "tool_call_id": "1", "content": [{"type": "refusal", "refusal": "x"}]},
