@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
+
+from modelmux.config.library import provider_types
+from modelmux.config.load import Loaded, Surroundings, load
+from modelmux.config.paths import Directories
+from modelmux.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,13 +35,15 @@ class Block(NamedTuple):
     name: str
     line: int
     language: str
+    words: str
+    """What stands behind the language: see `tests.docs.player`."""
     text: str
 
     def __str__(self) -> str:
         return f"{self.name}:{self.line}"
 
 
-FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*) *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
 
@@ -45,7 +53,7 @@ def blocks(name: str) -> Iterator[Block]:
     text = (ROOT / name).read_text()
     for found in FENCE.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
-        yield Block(name, line, found[1], found[2])
+        yield Block(name, line, found[1], found[2], found[3])
 
 
 def links(name: str) -> Iterator[str]:
@@ -86,6 +94,49 @@ def test_every_toml_example_parses():
             except tomllib.TOMLDecodeError as error:
                 error.add_note(f"in {block}")
                 raise
+
+
+SERVICE_ACCOUNT = msgspec.json.encode(
+    {
+        **dict.fromkeys(
+            ("project_id", "private_key_id", "client_id", "auth_uri", "token_uri"), "x"
+        ),
+        "type": "service_account",
+        "private_key": "-----BEGIN PRIVATE KEY-----",
+        "client_email": "a@p.iam.gserviceaccount.com",
+    }
+)
+
+
+def loaded(text: str, folder: Path) -> Loaded:
+    """A configuration in a folder that has every file it names, and its variables set."""
+    for name in re.findall(r'"(?:file:)?([\w.-]+\.(?:key|pem|json))"', text):
+        (folder / name).write_bytes(SERVICE_ACCOUNT)
+    path = folder / "gateway.toml"
+    path.write_text(text)
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "a-secret-that-is-long-enough")
+    nowhere = Directories(folder / "system", folder / "user", folder / "state", folder / "run")
+    around = Surroundings(environ, folder, nowhere, lambda _host, _port: False)
+    return load(provider_types(), around, path=path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("docs/adr/")])
+def test_every_toml_example_is_a_configuration_without_a_warning(page: str, tmp_path: Path):
+    written = ""
+    for block in blocks(page):
+        if block.language != "toml":
+            continue
+        if "broken" in block.words:
+            with pytest.raises(ConfigError):
+                loaded(block.text, tmp_path)
+            continue
+        written = f"{written}\n{block.text}" if "append" in block.words else block.text
+        try:
+            warnings = loaded(written, tmp_path).warnings
+        except ConfigError as error:
+            error.add_note(f"in {block}")
+            raise
+        assert [text for text in warnings if "chmod" not in text] == [], block
 
 
 def test_every_python_example_compiles():

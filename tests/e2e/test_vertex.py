@@ -107,7 +107,7 @@ def test_a_message_reaches_the_model_by_its_path(running: Gateway, cloud: Cloud,
     assert msgspec.json.decode(answer.body)["model"] == "claude-sonnet-4-5"
     request = cloud.vertex.request
     assert request.target == f"/v1/{RESOURCE}/{SONNET}:rawPredict"
-    assert request.header("authorization") == "Bearer ya29.token-1-0123456789"
+    assert (request.header("authorization") or "").startswith("Bearer ya29.token-")
     assert request.header("anthropic-version") is None
     sent = request.json()
     assert sent["anthropic_version"] == "vertex-2023-10-16"

@@ -1,4 +1,4 @@
-"""OpenAI's SDK with an emulator of both APIs behind the gateway, which shares no code with us."""
+"""OpenAI's SDK, with an emulator of both APIs behind the gateway that shares no code with us."""
 
 import msgspec
 import openai

@@ -154,7 +154,9 @@ def _combiner(
     policy = RetryPolicy(max_attempts=config.server.max_retry_attempts)
     pacing = Pacing(now, random.random, asyncio.sleep)
     retry = partial(Retry, policy=policy, budget=budget, meter=metrics, pacing=pacing)
-    retries: list[Layer] = [retry] if config.server.enable_retries else []
+    retries: list[Layer] = []
+    if config.server.enable_retries and policy.max_attempts > 1:
+        retries.append(retry)
 
     def combine(name: str, targets: Sequence[Target]) -> Target:
         if len(targets) == 1:

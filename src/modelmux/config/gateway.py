@@ -3,7 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
@@ -132,8 +133,10 @@ class Gateway:
         reply = await self._send({"model": model, "messages": messages, **options})
         return await reply.response()
 
-    async def chat_stream(self, model: str, prompt: str) -> AsyncIterator[str]:
+    async def chat_stream(self, model: str, prompt: str) -> AsyncGenerator[str]:
         """Ask one question in this process; the answer's text as it comes.
+
+        Whoever does not read it to the end must `aclose` it.
 
         Raises:
             GatewayError: Nobody answered, or the answer broke off.
@@ -141,18 +144,19 @@ class Gateway:
         messages = [{"role": "user", "content": prompt}]
         reply = await self._send({"model": model, "messages": messages, "stream": True})
         in_text = False
-        async for event in reply.events():
-            match event:
-                case PartStart(part=part):
-                    in_text = isinstance(part, Text)
-                    if isinstance(part, Text) and part.text:
-                        yield part.text
-                case PartDelta(text=text) if in_text and text:
-                    yield text
-                case Fail(failure=failure):
-                    raise error_of(failure)
-                case _:
-                    pass
+        async with aclosing(reply.events()) as events:
+            async for event in events:
+                match event:
+                    case PartStart(part=part):
+                        in_text = isinstance(part, Text)
+                        if isinstance(part, Text) and part.text:
+                            yield part.text
+                    case PartDelta(text=text) if in_text and text:
+                        yield text
+                    case Fail(failure=failure):
+                        raise error_of(failure)
+                    case _:
+                        pass
 
     async def check(self) -> list[TargetStatus]:
         """Ask every provider whether it would answer."""

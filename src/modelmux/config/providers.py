@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from modelmux.config import schema
 from modelmux.config import vertex as vertex_names
 from modelmux.config.marks import names_credential
 from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
@@ -303,20 +304,25 @@ def _row(model: str | ProviderModel) -> ModelRow:
         return ModelRow(name=model)
     row = ModelRow(name=model.name, upstream=model.upstream)
     if model.price is not None:
-        said = model.price
-        price = Price(
+        row = replace(row, price=_price(model.name, model.price))
+    if model.context:
+        row = replace(row, context_tokens=model.context)
+    if model.max_output:
+        row = replace(row, max_output_tokens=model.max_output)
+    return row
+
+
+def _price(model: str, said: schema.Price) -> Price:
+    try:
+        return Price(
             input=said.input,
             output=said.output,
             cache_read=said.cache_read,
             cache_write=said.cache_write,
             cache_write_1h=said.cache_write_1h,
         )
-        row = replace(row, price=price)
-    if model.context:
-        row = replace(row, context_tokens=model.context)
-    if model.max_output:
-        row = replace(row, max_output_tokens=model.max_output)
-    return row
+    except ValueError as exc:
+        raise ConfigError(f"models: the price of {model!r}: {exc}") from None
 
 
 def _credentials(provider: Provider, row: ProviderRow) -> Iterable[Credential]:

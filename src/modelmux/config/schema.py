@@ -189,11 +189,11 @@ class Provider(Table, frozen=True):
     """Whose credentials go upstream: ours, or (`passthrough`) those the caller sent."""
     models: tuple[str | ProviderModel, ...] = ()
     """What it offers: names, globs, or tables. Empty: what the catalogue knows, and any model
-    asked for as `provider/model`."""
+    asked for as `provider/model`; where the catalogue knows none, whatever nobody else lists."""
     priority: int = 1
     """When several providers offer a model: the lowest comes first."""
     weight: Annotated[float, Meta(gt=0)] = 1.0
-    """Share of the calls among equals, for strategies that balance."""
+    """Share of the calls among equals, for strategies that balance: none in this version."""
     region: str = ""
     """Where the provider is to run the model, for those that have regions."""
     headers: Texts = field(default_factory=dict[str, str])
@@ -317,7 +317,7 @@ class WeightedTarget(Table, frozen=True):
     target: Name
     """`provider/model`, or the name of a model."""
     weight: Annotated[float, Meta(gt=0)] = 1.0
-    """Share of the calls, for strategies that balance."""
+    """Share of the calls, for strategies that balance: none in this version."""
 
 
 class Model(Table, frozen=True):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -102,12 +103,16 @@ async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listen
 def _first_steps(listeners: Sequence[Listener]) -> str:
     """A command that gets an answer from the built-in model."""
     place = listeners[0]
-    if isinstance(place.address, TcpAddress):
-        where = f"http://{place.name}"
-    elif isinstance(place.address, UnixAddress):
-        where = f"--unix-socket {place.address.path} http://modelmux"
-    else:
-        return ""
+    match place.address:
+        case TcpAddress(host=""):  # every interface, and so loopback too
+            where = f"http://127.0.0.1{place.name}"
+        case TcpAddress():
+            where = f"http://{place.name}"
+        case UnixAddress(path=path, abstract=abstract):
+            option = "--abstract-unix-socket" if abstract else "--unix-socket"
+            where = f"{option} {shlex.quote(path)} http://modelmux"
+        case _:
+            return ""
     return f"""
 Nothing is configured yet. The built-in model answers at once:
 

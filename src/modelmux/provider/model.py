@@ -29,7 +29,7 @@ MAX_ERROR_BYTES = 1024 * 1024
 class Credentials(Protocol):
     """Header fields of the caller's that go upstream in place of ours."""
 
-    def __call__(self, headers: Mapping[str, str]) -> bytes: ...
+    def __call__(self, headers: Mapping[str, str], /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,7 @@ class ModelTarget:
             restore=encoded.restore,
             renamed=call.operation == "chat" and self._upstream != call.envelope.model,
         )
+        reply.answered_at_s = int(host.unix_time())
         reply.attempts = attempts
         upstream_id = response.header(b"request-id")  # Anthropic's name, which its SDK reads
         if upstream_id is not None:

@@ -51,6 +51,7 @@ class Reply:
 
     Attributes:
         target: Name of the target that answered.
+        answered_at_s: Unix time of the answer, for wires that want one from wires that have none.
         attempts: How many times a target was tried for this answer.
         losses: What of the request the target did not hear.
         headers: Header fields of the target's answer that the caller may see.
@@ -67,6 +68,7 @@ class Reply:
         "_renamed",
         "_restore",
         "_source",
+        "answered_at_s",
         "attempts",
         "complete",
         "headers",
@@ -104,6 +106,7 @@ class Reply:
         self._ended = False
         self._relay: StreamRelay | None = None
         self.target = target
+        self.answered_at_s = 0
         self.attempts = 1
         self.losses = losses
         self.headers: Mapping[bytes, bytes] = _NO_HEADERS
@@ -253,6 +256,8 @@ class Reply:
         response = source.wire.decode_response(source.body)
         if self._restore is not None:
             response = restore_response(response, self._restore)
+        if not response.created_at_s:
+            response = replace(response, created_at_s=self.answered_at_s)
         self._source = response
         return response
 
@@ -293,11 +298,13 @@ class Reply:
                 assert_never(source)
 
     def _note(self, batch: list[ev.Event]) -> None:
-        """Keep what the summary needs of `batch`."""
-        for event in batch:
+        """Keep what the summary needs of `batch`, and date the answer if its wire does not."""
+        for index, event in enumerate(batch):
             match event:
-                case ev.Start(usage=usage):
+                case ev.Start(usage=usage, created_at_s=created_at_s):
                     self.summary = Summary(usage)
+                    if not created_at_s:
+                        batch[index] = replace(event, created_at_s=self.answered_at_s)
                 case ev.Finish(reason=reason, usage=usage):
                     self.summary = Summary(usage, reason)
                     self.complete = True

@@ -43,6 +43,9 @@ class Schema(Generic[S]):
             raise TypeError(f"{struct} must forbid unknown fields")
         self._decoder = msgspec.json.Decoder(struct)
         self._type = type_info(struct)
+        tag = struct.__struct_config__.tag_field
+        names = {field.encode_name for field in msgspec.structs.fields(struct)}
+        self._names = names if tag is None else names | {tag}
         self._error = error
 
     def decode(self, raw: bytes | Raw, at: str = "") -> tuple[S, Fields]:
@@ -62,12 +65,25 @@ class Schema(Generic[S]):
                 raise invalid(exc, at, self._error) from None
         except MALFORMED as exc:
             raise invalid(exc, at, self._error) from None
+        if (found := self._without_top(raw)) is not None:
+            return found
         unknown: dict[str, Raw] = {}
         try:
             known = _separate(Raw(bytes(raw).lstrip()), self._type, "", unknown)
             return self._decoder.decode(known), unknown
         except MALFORMED as exc:
             raise invalid(exc, at, self._error) from None
+
+    def _without_top(self, raw: bytes | Raw) -> tuple[S, Fields] | None:
+        """The struct, where all unknown fields stand at the top, as they mostly do; else `None`."""
+        try:
+            fields = _object.decode(raw)
+            known = {name: value for name, value in fields.items() if name in self._names}
+            struct = self._decoder.decode(msgspec.json.encode(known))
+        except MALFORMED:
+            return None
+        unknown = {f"/{escape(n)}": value for n, value in fields.items() if n not in self._names}
+        return struct, unknown
 
 
 def _separate(raw: Raw, type_: Type, at: str, unknown: dict[str, Raw]) -> Raw:

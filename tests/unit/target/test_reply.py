@@ -2,6 +2,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
 import pytest
 
 from modelmux.errors import Interrupted, Overloaded, ProtocolViolation, TargetError
@@ -12,6 +13,7 @@ from modelmux.ir.response import Response, Usage
 from modelmux.ir.restore import Restore
 from modelmux.target.chunks import Chunks
 from modelmux.target.reply import Events, Reply, Source, Whole, encode
+from modelmux.wire import anthropic_messages, openai_chat
 from tests.support import linewire
 from tests.support.linewire import LineWire
 from tests.support.targets import Connection
@@ -387,3 +389,17 @@ def test_an_answer_without_a_neutral_form_is_passed_on_unread():
 def test_an_answer_without_a_neutral_form_cannot_be_told_on_another_wire():
     with pytest.raises(ProtocolViolation):
         asyncio.run(Reply(Whole(THEIRS, b"an image", opaque=True)).body(OURS, ENVELOPE))
+
+
+def test_an_answer_of_a_wire_without_dates_is_dated() -> None:
+    body = (
+        b'{"id":"m","type":"message","role":"assistant","model":"c","content":[],'
+        b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}'
+    )
+
+    async def run() -> bytes:
+        reply = Reply(Whole(anthropic_messages.WIRE, body))
+        reply.answered_at_s = 1_795_168_091
+        return await reply.body(openai_chat.WIRE, Envelope("m"))
+
+    assert msgspec.json.decode(asyncio.run(run()))["created"] == 1_795_168_091

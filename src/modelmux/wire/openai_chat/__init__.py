@@ -1,6 +1,6 @@
 """OpenAI Chat Completions, and the many servers that speak it.
 
-https://developers.openai.com/api/docs/api-reference/chat, read 2026-11-20.
+What OpenAI documents is as its own Python library 3.51 has it (openai/types/chat), read 2026-11-20.
 """
 
 from modelmux.ir.profile import UNKNOWN, Profile

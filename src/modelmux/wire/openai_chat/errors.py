@@ -2,7 +2,8 @@
 
 The shape is OpenAI's `{"error": {"message", "type", "param", "code"}}`. Servers of its wire also
 say `{"error": "…"}`, `{"object": "error", "message": …}`, `{"detail": …}`, and Google's wraps the
-whole in a list. OpenRouter's `code` is an HTTP status.
+whole in a list. OpenRouter's `code` is an HTTP status:
+https://openrouter.ai/docs/api/reference/errors-and-debugging, read 2026-11-20.
 """
 
 import msgspec
@@ -65,8 +66,7 @@ _BY_STATUS: dict[int, ErrorKind] = {
 }
 
 # Codes and types that say more than the status, and of each word every spelling that was met.
-# https://developers.openai.com/api/docs/guides/error-codes and
-# https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter, read 2026-11-20.
+# `ResponsibleAIPolicyViolation` is the inner code of Azure's REST API for a filtered prompt.
 _BY_WORD: dict[str, ErrorKind] = {
     "billing_hard_limit_reached": "billing",
     "insufficient_quota": "billing",

@@ -240,7 +240,7 @@ class Writer:
         """Thinking goes back to the wire it is from, and as bare text to models that ask for it.
 
         DeepSeek and Kimi refuse a turn with tool calls that has none:
-        https://api-docs.deepseek.com/guides/thinking_mode, read 2026-11-20.
+        https://api-docs.deepseek.com/guides/thinking_mode#tool-calls, read 2026-11-20.
         """
         own = [part for _, part in turn.thoughts if part.origin == NAME]
         if own:

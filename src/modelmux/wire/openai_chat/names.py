@@ -1,6 +1,6 @@
 """Tool names as this wire allows them: `[A-Za-z0-9_-]`, at most 64 characters.
 
-https://developers.openai.com/api/docs/guides/function-calling, read 2026-11-20.
+As OpenAI's Python library 3.51 documents the name of a function, read 2026-11-20.
 """
 
 import re

@@ -53,7 +53,7 @@ _LONGEST_EDGE = 1024
 class Detail(Struct):
     """One of `reasoning_details`.
 
-    https://openrouter.ai/docs/use-cases/reasoning-tokens, read 2026-11-20.
+    https://openrouter.ai/docs/guides/best-practices/reasoning-tokens, read 2026-11-20.
     """
 
     type: str = ""

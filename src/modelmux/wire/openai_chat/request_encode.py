@@ -29,7 +29,7 @@ from modelmux.wire.openai_chat.request_decode import REASONING, THINKING
 from modelmux.wire.openai_chat.schema import NAME
 
 MAX_STOP = 4
-"""Most stop sequences. https://developers.openai.com/api/docs/api-reference/chat, 2026-11-20."""
+"""Most stop sequences, as OpenAI's Python library 3.51 documents `stop`, read 2026-11-20."""
 
 FORMAT_TOOL = "structured_answer"
 """The tool whose arguments are the answer, where a model takes a schema for nothing else."""

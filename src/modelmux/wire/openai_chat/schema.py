@@ -55,7 +55,7 @@ class ContentPart(Struct, forbid_unknown_fields=True):
     file: FileFile | None = None
     refusal: str | None = None
     thinking: str | list["ContentPart"] | None = None
-    """Mistral's: https://docs.mistral.ai/capabilities/reasoning, read 2026-11-20."""
+    """Mistral's: https://docs.mistral.ai/studio-api/conversations/reasoning, read 2026-11-20."""
     cache_control: Raw = Raw()
     """Anthropic's marker, which clients of many gateways write on this wire too."""
     prompt_cache_breakpoint: Raw = Raw()
@@ -95,7 +95,10 @@ class Message(Struct, forbid_unknown_fields=True):
     reasoning: str | None = None
     reasoning_details: list[Raw] | None = None
     images: list[ContentPart] | None = None
-    """OpenRouter's, for models that draw: https://openrouter.ai/docs, read 2026-11-20."""
+    """OpenRouter's, for models that draw.
+
+    https://openrouter.ai/docs/features/multimodal/image-generation, read 2026-11-20.
+    """
     cache_control: Raw = Raw()
 
 
@@ -240,7 +243,7 @@ class Choice(Struct, forbid_unknown_fields=True):
     stop_reason: str | int | None = None
     """vLLM's: the stop string that was met, or the id of the token."""
     error: Raw = Raw()
-    """OpenRouter's: https://openrouter.ai/docs, read 2026-11-20."""
+    """OpenRouter's: https://openrouter.ai/docs/api-reference/overview, read 2026-11-20."""
 
 
 class Response(Struct, forbid_unknown_fields=True):
@@ -349,7 +352,7 @@ class PlainDelta(Struct, forbid_unknown_fields=True, gc=False):
 class PlainChoice(Struct, gc=False):
     delta: PlainDelta
     index: Literal[0] = 0
-    finish_reason: None = None
+    finish_reason: Literal[""] | None = None
     logprobs: None = None
     usage: None = None
     error: None = None

@@ -70,7 +70,8 @@ def decode(raw: Raw) -> Usage | None:
         written = u.prompt_tokens_details.cache_write_tokens or 0
     if u.completion_tokens_details is not None:
         thought = u.completion_tokens_details.reasoning_tokens or 0
-    # xAI counts reasoning beside the completion and not in it: docs.x.ai, read 2026-11-20.
+    # Grok counts reasoning beside the completion and not in it. https://docs.cloud.google.com/
+    # vertex-ai/generative-ai/docs/partner-models/grok/capabilities/reasoning, read 2026-11-20.
     if thought and u.total_tokens == prompt + completion + thought:
         completion += thought
     read = read or u.prompt_cache_hit_tokens or u.cached_tokens or 0

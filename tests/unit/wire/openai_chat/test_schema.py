@@ -36,3 +36,9 @@ def test_what_is_no_object_has_no_fields() -> None:
 def test_a_chunk_with_more_than_text_is_not_taken_for_plain(chunk: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         schema.plain_chunk.decode(chunk)
+
+
+@pytest.mark.parametrize("reason", [b"", b',"finish_reason":null', b',"finish_reason":""'])
+def test_a_chunk_of_text_alone_is_plain(reason: bytes) -> None:
+    chunk = b'{"id":"1","choices":[{"index":0,"delta":{"content":"x"}%b}],"usage":null}' % reason
+    assert schema.plain_chunk.decode(chunk).choices[0].delta.content == "x"
