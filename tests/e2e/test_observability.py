@@ -126,7 +126,7 @@ def test_a_request_without_an_id_is_given_one(house: House, caller: Dialect):
 
 
 @pytest.mark.parametrize(
-    "bad", ["x" * 129, "caf\xe9", 'a"b\\c'], ids=["long", "not ASCII", "quotes"]
+    "bad", ["x" * 129, "na\xefve", 'a"b\\c'], ids=["long", "not ASCII", "quotes"]
 )
 def test_an_id_that_could_forge_the_log_does_not(house: House, bad: str):
     answer = plain.post(house.url, OPENAI.path, OPENAI.ask("modelmux/echo"), {"x-request-id": bad})

@@ -6,7 +6,7 @@ from modelmux.wire.registry import BY_NAME, WIRES
 
 
 def test_every_wire_is_found_by_its_own_name():
-    assert BY_NAME == {wire.name: wire for wire in WIRES}
+    assert {wire.name: wire for wire in WIRES} == BY_NAME
     assert len(BY_NAME) == len(WIRES)
 
 
