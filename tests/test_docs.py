@@ -114,7 +114,7 @@ def loaded(text: str, folder: Path) -> Loaded:
         (folder / name).write_bytes(SERVICE_ACCOUNT)
     path = folder / "gateway.toml"
     path.write_text(text)
-    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "a-secret-that-is-long-enough")
+    environ = {name: f"what-{name}-holds" for name in re.findall(r"\$\{(\w+)\}", text)}
     nowhere = Directories(folder / "system", folder / "user", folder / "state", folder / "run")
     around = Surroundings(environ, folder, nowhere, lambda _host, _port: False)
     return load(provider_types(), around, path=path)

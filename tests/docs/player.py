@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+_SYSTEM = (Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin"))
+
 USUAL_ADDRESS = "127.0.0.1:3000"
 USUAL_FOLDER = "/run/modelmux"
 
@@ -68,14 +70,14 @@ def blocks(page: str) -> Iterator[Block]:
 class Player:
     """One reader on the way through one page."""
 
-    def __init__(self, folder: Path, provider_url: str) -> None:
+    def __init__(self, folder: Path, provider_url: str, *, has_curl: bool) -> None:
         self._folder = folder
         self._provider_url = provider_url
         self._address = f"127.0.0.1:{plain.free_port()}"
-        self._environ = {
-            "HOME": str(folder),
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        }
+        programs = [folder / "bin", Path(sys.executable).parent, *_SYSTEM]
+        self._environ = {"HOME": str(folder), "PATH": ":".join(map(str, programs))}
+        if not has_curl:
+            _put_curl(folder / "bin")
         self._gateway: Child | None = None
         self._printed = ""
         (folder / "run").mkdir()
@@ -161,6 +163,16 @@ class Player:
     def _there(self, text: str) -> str:
         text = text.replace("\r\n", "\n").replace(self._address, USUAL_ADDRESS)
         return text.replace(f"{self._folder}/run", USUAL_FOLDER)
+
+
+def _put_curl(folder: Path) -> None:
+    """Write the program that does for curl."""
+    folder.mkdir()
+    program = folder / "curl"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.docs.curl "$@"\n'
+    )
+    program.chmod(0o700)
 
 
 @contextmanager

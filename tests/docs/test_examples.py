@@ -38,15 +38,22 @@ def folder() -> Generator[Path, None, None]:
     shutil.rmtree(path)
 
 
-@pytest.mark.parametrize("page", PLAYED)
-def test_a_reader_can_follow_the_page(page: str, folder: Path, provider_url: str):
-    reader = Player(folder, provider_url)
+def follow(page: str, reader: Player) -> None:
     try:
         for block in player.blocks(page):
             if block.is_played:
                 reader.play(block)
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("page", PLAYED)
+def test_a_reader_can_follow_the_page(page: str, folder: Path, provider_url: str):
+    follow(page, Player(folder, provider_url, has_curl=shutil.which("curl") is not None))
+
+
+def test_a_machine_without_curl_can_follow_too(folder: Path, provider_url: str):
+    follow("docs/howto/streaming.md", Player(folder, provider_url, has_curl=False))
 
 
 def test_every_page_has_an_example_that_runs():

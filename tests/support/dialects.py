@@ -323,7 +323,7 @@ def events(body: bytes) -> list[tuple[bytes, bytes]]:
     """Name and data of every whole event of a stream that was framed by LF; no comments."""
     found: list[tuple[bytes, bytes]] = []
     for frame in body.split(b"\n\n")[:-1]:
-        fields = dict(line.split(b": ", 1) for line in frame.split(b"\n") if line[:1] != b":")
+        fields = dict(line.split(b": ", 1) for line in frame.split(b"\n") if b": " in line[1:])
         if b"data" in fields:
             found.append((fields.get(b"event", b""), fields[b"data"]))
     return found

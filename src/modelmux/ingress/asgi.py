@@ -140,8 +140,6 @@ class Adapter:
             answering.cancel()
             watching.cancel()
             await asyncio.wait((answering, watching))
-        if not watching.cancelled():
-            watching.exception()  # a server that cannot say more has told that the client is gone
         if not answering.cancelled():
             answering.result()
 

@@ -106,8 +106,6 @@ class Streaming:
             finally:
                 upcoming.cancel()
                 await asyncio.wait((upcoming,))  # a generator that still runs cannot be closed
-                if not upcoming.cancelled():
-                    upcoming.exception()  # seen: nobody is left whom it would tell anything
 
 
 class _Joiner:
