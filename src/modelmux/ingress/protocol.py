@@ -8,6 +8,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from modelmux.ingress.asgi import GONE, LEFT, Scope
 
+MAX_HEAD_BYTES = 65_536
+"""Most of a request's head that is taken after the first read: uvicorn has no limit here, and
+would let one client fill the memory. nginx takes half of it."""
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
 
 class Protocol(HttpToolsProtocol):
     """Calls what a request has left under `GONE` in its scope when the connection is lost.
@@ -18,6 +27,8 @@ class Protocol(HttpToolsProtocol):
 
     _earlier: tuple[RequestResponseCycle, ...] = ()
     """Requests that were not answered when the next one came: HTTP allows to send ahead."""
+    _head_bytes: int | None = None
+    """What came of a head that was not complete at the end of a read, from the next read on."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -28,10 +39,26 @@ class Protocol(HttpToolsProtocol):
         self.transport = cast("asyncio.Transport", self._joining)
 
     @override
+    def data_received(self, data: bytes) -> None:
+        """The client sends."""
+        super().data_received(data)
+        scope, cycle = self.scope, self.cycle
+        # uvicorn's annotations leave out that there may have been no request yet.
+        begun = cast("object", cycle) is not None and cycle.scope is scope
+        if begun or cast("object", scope) is None:
+            self._head_bytes = None
+        elif self._head_bytes is None:
+            self._head_bytes = 0
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    @override
     def on_message_begin(self) -> None:
         """A request begins."""
         cycle = self.cycle
-        # uvicorn's annotation leaves out that there may have been no request yet.
         if cast("object", cycle) is not None and not cycle.response_complete:
             waiting = [each for each in self._earlier if not each.response_complete]
             self._earlier = (*waiting, cycle)

@@ -192,16 +192,19 @@ class Served:
             connection.transport.close()
 
 
+def protocol_of(app: Adapter, state: ServerState | None = None) -> Protocol:
+    """The protocol of one connection to `app`."""
+    config = uvicorn.Config(app, http=Protocol, ws="none", lifespan="off", log_config=None)
+    config.load()
+    return Protocol(config=config, server_state=state or ServerState(), app_state={})
+
+
 @asynccontextmanager
 async def serving(app: Adapter) -> AsyncGenerator[Served]:
     """`app` served by uvicorn with our `Protocol`; at the end, every request must end by itself."""
-    config = uvicorn.Config(app, http=Protocol, ws="none", lifespan="off", log_config=None)
-    config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
+    server = await loop.create_server(lambda: protocol_of(app, state), "127.0.0.1", 0)
     served = Served(server.sockets[0].getsockname()[1], state)
     try:
         yield served

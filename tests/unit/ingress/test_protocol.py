@@ -1,11 +1,12 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
 from modelmux.ingress.http import Answer, HttpRequest, text
-from modelmux.ingress.protocol import JoiningTransport
-from tests.unit.ingress.loopback import Peer, Served, adapter, serving
+from modelmux.ingress.protocol import MAX_HEAD_BYTES, JoiningTransport
+from tests.unit.ingress.loopback import Peer, Served, adapter, protocol_of, serving
 from tests.unit.transport.loopback import LOOPS, play
 
 Scene = Callable[[Served], Awaitable[None]]
@@ -57,6 +58,29 @@ class Door:
 
     def nothing_more(self) -> bool:
         return self.events.empty()
+
+
+class Line(asyncio.Transport):
+    """A transport that keeps what is written, a write at a time."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": "somebody"})
+        self.writes: list[bytes] = []
+        self.is_closed = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
 
 def run(
@@ -137,6 +161,70 @@ def test_a_wish_to_upgrade_is_answered_as_if_it_had_not_been_made(loop, upgrade:
         assert got.body == b"GET /a"
 
     run(Door(), scene, loop)
+
+
+# Heads
+
+
+def test_a_head_that_comes_in_pieces_is_taken(loop):
+    async def scene(served: Served) -> None:
+        peer = await served.connect()
+        for byte in get("/a", "x-a: " + "b" * 200):
+            await peer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await peer.answer()).body == b"GET /a"
+
+    run(Door(), scene, loop)
+
+
+@pytest.mark.parametrize("line", ["x-a: " + "b" * 1000, "x-a: b"])
+def test_a_head_without_end_is_refused(loop, line: str):
+    """Many fields or a long one: a client must not fill the memory with either."""
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, b"GET /a HTTP/1.1\r\n")
+        fields = f"{line}\r\n".encode()
+        piece = fields * (4096 // len(fields) + 1)
+        with contextlib.suppress(OSError):  # the server closes while the client still sends
+            for _ in range(10_000_000 // len(piece)):
+                await peer.write(piece)
+            raise AssertionError("all of it was taken")
+        assert (await served.ask(get("/b"))).status == 200
+
+    run(door, scene, loop)
+
+
+def test_a_head_that_is_too_long_is_told_so_once(loop):
+    async def scene() -> None:
+        line = Line()
+        protocol = protocol_of(adapter(Door()))
+        protocol.connection_made(line)
+        protocol.data_received(b"GET /a HTTP/1.1\r\nx-a: ")
+        protocol.data_received(b"b" * MAX_HEAD_BYTES)
+        assert line.writes == []
+        for _ in range(2):
+            protocol.data_received(b"b")
+            assert len(line.writes) == 1
+        assert line.writes[0].startswith(b"HTTP/1.1 431 ")
+        assert line.is_closed
+
+    play(scene, loop)
+
+
+def test_a_large_body_is_no_long_head(loop):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        body = b"x" * 300_000
+        head = get("/a", f"content-length: {len(body)}", method="POST")
+        peer = await begin_at(served, head + body)
+        assert (await peer.answer()).status == 200
+        await peer.write(head + body + get("/b"))
+        assert (await peer.answer()).body == b"POST /a"
+        assert (await peer.answer()).body == b"GET /b"
+
+    run(door, scene, loop, max_body_bytes=1_000_000)
 
 
 # Bodies
@@ -297,29 +385,6 @@ def test_a_client_that_leaves_ends_its_handler_also_when_it_has_sent_ahead(loop)
 
 
 # Writes
-
-
-class Line(asyncio.Transport):
-    """A transport that keeps what is written, a write at a time."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": "somebody"})
-        self.writes: list[bytes] = []
-        self.is_closed = False
-        self.protocol: asyncio.BaseProtocol | None = None
-
-    def write(self, data: bytes) -> None:
-        assert not self.is_closed
-        self.writes.append(data)
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.protocol = protocol
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
