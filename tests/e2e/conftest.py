@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from tests.support import gateway, stage
+from tests.support import gateway, plain, stage
 from tests.support.dialects import ANTHROPIC, OPENAI, Dialect
 from tests.support.gateway import Gateway
 from tests.support.stage import Stage
@@ -64,6 +64,19 @@ def running_house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House, 
                     config += 'models = ["spare"]\n'
         with gateway.running(config, tmp_path_factory.mktemp("house")) as running:
             yield House(running, openai, anthropic, iter(range(SPARES)))
+            assert left_behind(running) == []
+
+
+def left_behind(running: Gateway) -> list[str]:
+    """Metrics of calls and connections that a gateway still holds when nobody asks it any more."""
+    held: list[str] = []
+    for _ in range(50):  # a caller that has just left may not have been missed yet
+        metrics = plain.get(running.base_url, "/metrics").body.decode().splitlines()
+        levels = [line for line in metrics if "in_flight " in line or 'state="busy"' in line]
+        held = [line for line in levels if line[0] != "#" and not line.endswith(" 0.0")]
+        if not held:
+            break
+    return held
 
 
 @pytest.fixture

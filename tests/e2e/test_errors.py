@@ -104,7 +104,12 @@ def test_a_pause_that_is_asked_for_is_passed_on(
 @pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
 @CALLERS
 def test_a_content_filters_400_has_a_stable_code(house: House, caller: Dialect, code: str):
-    error = {"message": "it was filtered", "type": "invalid_request_error", "code": code}
+    error = {
+        "message": "it was filtered",
+        "type": "invalid_request_error",
+        "param": "prompt",
+        "code": code,
+    }
     house.openai.play([http1.answer(400, {"error": error})])
     answer = plain.post(house.url, caller.path, caller.ask(f"openai/{OPENAI.model}"))
     assert answer.status == 400

@@ -326,3 +326,57 @@ def test_who_watches_needs_no_key_and_learns_none(guarded: Guarded, path: str):
     assert answer.status == 200
     for secret in (ALL, FEW, HASHED, OF_OPENAI, OF_ANTHROPIC):
         assert secret.encode() not in answer.body
+
+
+# Two readers of one body must not disagree about the model that it asks for.
+TWICE: dict[str, bytes] = {
+    "the last is allowed": b'{"model":"gpt-secret-project","model":"claude-haiku-4-5"',
+    "the first is allowed": b'{"model":"claude-haiku-4-5","model":"gpt-secret-project"',
+    "one is escaped": b'{"model":"claude-haiku-4-5","mod\\u0065l":"gpt-secret-project"',
+    "one is escaped, and first": b'{"mod\\u0065l":"gpt-secret-project","model":"claude-haiku-4-5"',
+}
+
+
+@pytest.mark.parametrize("how", TWICE)
+@CALLERS
+def test_a_model_that_is_named_twice_is_the_one_that_was_judged(
+    guarded: Guarded, caller: Dialect, how: str
+):
+    body = TWICE[how] + b',"max_tokens":9,"messages":[{"role":"user","content":"hello"}]}'
+    answer = plain.post(guarded.url, caller.path, body, {"x-api-key": FEW})
+    requests = [each for stage in guarded.stages.values() for each in stage.requests]
+    if answer.status == 200:
+        (request,) = requests
+        assert msgspec.json.decode(request.body)["model"] == "claude-haiku-4-5"
+        assert request.body.count(b'"model"') == 1
+        assert b"u0065" not in request.body
+    else:
+        assert answer.status == 403
+        assert not requests
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "m\r\nx-evil: 1\r\n\r\n",
+        "../../admin",
+        "m?x=1#y",
+        "m:streamRawPredict",
+        "☂" * 50,
+        " ",
+        "m" * 400,
+    ],
+    ids=["line ends", "dots", "query", "verb", "umbrellas", "blank", "long"],
+)
+@CALLERS
+def test_a_models_name_is_a_name_and_nothing_else(
+    chatty: Gateway, guarded: Guarded, caller: Dialect, name: str
+):
+    asked = caller.ask(f"{caller.name}-404/{name}")
+    answer = plain.post(chatty.base_url, caller.path, asked)
+    assert answer.status == 200, answer.body
+    assert "x-evil" not in answer.headers
+    request = guarded.stages[caller.name].request
+    assert request.target == caller.path
+    assert request.header("x-evil") is None
+    assert request.json()["model"] == name

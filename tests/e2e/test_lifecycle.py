@@ -272,3 +272,38 @@ def test_a_thousand_slow_streams_fit_in_little_memory(running: Gateway, upstream
     for answer in answers:
         assert [word for word in WORDS if word.encode() in answer] == list(WORDS)
     assert resident_bytes(running.pid) < 200 * MB
+
+
+def test_who_says_nothing_does_not_keep_it_from_stopping(
+    start_gateway: GatewayStarter, upstream: Stage
+):
+    running = start(start_gateway, upstream, "drain_timeout_s = 3600")
+    upstream.play([http1.answer(200, OPENAI.answer())])
+    idle = plain.connection(running.base_url)
+    idle.request("POST", OPENAI.path, msgspec.json.encode(OPENAI.ask(MODEL)))
+    idle.getresponse().read()
+    silent = plain.connection(running.unix_address)
+    started = time.monotonic()
+    running.send_signal(signal.SIGTERM)
+    assert running.wait_until_ended() == 0
+    assert time.monotonic() - started < 5
+    idle.close()
+    silent.close()
+
+
+def test_half_a_request_keeps_it_no_longer_than_it_drains(
+    start_gateway: GatewayStarter, upstream: Stage
+):
+    running = start(start_gateway, upstream, "drain_timeout_s = 1")
+    line = plain.connection(running.base_url)
+    line.putrequest("POST", OPENAI.path)
+    line.putheader("content-length", "1000")
+    line.endheaders()
+    line.send(b'{"model":')
+    # Answered after it: so the half request has been read, too.
+    assert plain.get(running.base_url, "/healthz").status == 200
+    started = time.monotonic()
+    running.send_signal(signal.SIGTERM)
+    assert running.wait_until_ended() == 0
+    assert time.monotonic() - started < 6
+    line.close()

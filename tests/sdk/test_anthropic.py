@@ -262,7 +262,7 @@ def test_an_upstreams_errors(
         503: anthropic.OverloadedError,
         529: anthropic.OverloadedError,
     }
-    name = f"{upstream.name}-mock/unused-{anthropic_sdk.way}-{status}"
+    name = f"{upstream.name}-mock/unused-anthropic-{anthropic_sdk.way}-{status}"
     with pytest.raises(errors[status]) as caught:
         anthropic_sdk.do(
             lambda client: client.messages.create(model=name, max_tokens=9, messages=HELLO)

@@ -406,3 +406,30 @@ def test_ids_and_targets_are_in_the_headers(
     )
     assert isinstance(raw.headers, httpx2.Headers)
     assert raw.headers["x-modelmux-target"] == played(upstream)
+
+
+@case(65)
+def test_anthropics_beta_client(anthropic_sdk: Anthropic, upstream: Dialect, behind: Behind):
+    behind.stage(upstream).play(whole(upstream))
+    message = anthropic_sdk.do(
+        lambda client: client.beta.messages.create(
+            model=played(upstream), max_tokens=9, messages=HELLO, betas=["some-beta-2026-11-01"]
+        )
+    )
+    assert message.content[0].text == TEXT
+    sent = behind.stage(upstream).request.header("anthropic-beta")
+    assert sent == ("some-beta-2026-11-01" if upstream is ANTHROPIC else None)
+
+
+@case(85)
+def test_a_stream_that_is_closed_early_ends_the_upstreams_work(
+    openai_sdk: OpenAI, upstream: Dialect, behind: Behind
+):
+    gate = Gate()
+    begun = map(http1.chunk, upstream.frames()[:4])
+    behind.stage(upstream).play([http1.stream_head(), *begun, gate])
+    asked = {"model": played(upstream), "messages": HELLO, "stream": True}
+    stream = openai_sdk.do(lambda client: client.chat.completions.create(**asked))
+    gate.wait_until_reached()
+    openai_sdk.do(lambda _: stream.close())
+    assert behind.stage(upstream).request.abandoned.wait(1)

@@ -257,7 +257,7 @@ def test_an_upstreams_errors(openai_sdk: OpenAI, upstream: Dialect, aimock: Aimo
         500: openai.InternalServerError,
         503: openai.InternalServerError,
     }
-    name = f"{upstream.name}-mock/unused-{openai_sdk.way}-{status}"
+    name = f"{upstream.name}-mock/unused-openai-{openai_sdk.way}-{status}"
     with pytest.raises(errors[status]) as caught:
         openai_sdk.do(lambda client: client.chat.completions.create(model=name, messages=HELLO))
     assert "scripted" in caught.value.message

@@ -11,6 +11,9 @@ from pathlib import Path
 from tests.support import plain
 from tests.support.child import Child, ChildError
 
+DEFECTS = ("Traceback (most recent call last)", "exception.stacktrace", "never retrieved")
+"""Words of a log that no test may bring about."""
+
 
 class Gateway:
     """A running gateway, ready to be called on TCP and on a unix socket."""
@@ -79,8 +82,8 @@ def running(
         ready_path: What answers 200 once the test can begin: `/healthz` where no target is usable.
 
     Raises:
-        ChildError: It did not get ready, ended by itself, or did not exit with 0 on SIGTERM. The
-            message holds the end of its log.
+        ChildError: It did not get ready, ended by itself, did not exit with 0 on SIGTERM, or told
+            of a defect of its own. The message holds the end of its log.
     """
     config_path = directory / "gateway.toml"
     config_path.write_text(config)
@@ -101,6 +104,8 @@ def running(
         shutil.rmtree(sockets)
     if code != 0 and not gateway.end_was_awaited:
         raise ChildError(f"the gateway ended with {code}; its log ends:\n{child.log[-4000:]}")
+    if any(words in child.log for words in DEFECTS):
+        raise ChildError(f"the gateway's log tells of a defect; it ends:\n{child.log[-8000:]}")
 
 
 class GatewayStarter:

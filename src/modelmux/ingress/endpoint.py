@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-from modelmux.errors import GatewayError, InvalidRequest, TargetError
+from modelmux.errors import GatewayError, InvalidRequest, Rejected, TargetError
 from modelmux.ingress.auth import Keyring
 from modelmux.ingress.http import JSON, SSE, Answer, HttpRequest, field_value
 from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
@@ -169,6 +169,9 @@ def refuse(exc: GatewayError, wire: Wire, id_: str) -> Answer:
         if exc.target:
             fields.append((b"x-modelmux-target", field_value(exc.target)))
         fields.append((b"x-modelmux-attempts", b"%d" % exc.attempts))
+    if isinstance(exc, Rejected) and exc.wire == wire.name:
+        # The provider's words in the caller's dialect, with all that our own words leave out.
+        return Answer(wire.error_status(failure), fields, exc.body)
     return Answer(wire.error_status(failure), fields, wire.encode_error(failure))
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from modelmux.errors import ErrorKind, ProtocolViolation, Rejected, TargetError
 from modelmux.ir.response import Failure
-from modelmux.provider.quoting import quoted
+from modelmux.provider.quoting import quoted, shows_key
 from modelmux.provider.retry_after import retry_after_s, span_s
 from modelmux.target.failures import error_of
 from modelmux.transport.base import Headers
@@ -56,6 +56,7 @@ class _GoogleBody(Struct):
 
 _google_body = msgspec.json.Decoder(_GoogleBody)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def error_from(
@@ -102,10 +103,24 @@ def error_from(
         error = error_of(replace(failure, kind=kind), status=status)
     if isinstance(error, Rejected):
         error.kind = failure.kind
-        # What is not of the wire's own shape is said again in it.
-        if google is None and len(body) <= MAX_ERROR_BODY_BYTES:
+        # What is not of the wire's own shape is said again in it, and so is what shows a key.
+        if google is None and _passes(body, wire, failure):
             error.body, error.wire = body, wire.name
     return error
+
+
+def _passes(body: bytes, wire: Wire, failure: Failure) -> bool:
+    """Whether a caller on `wire` can be given `body` as it came."""
+    if len(body) > MAX_ERROR_BODY_BYTES or shows_key(body):
+        return False
+    try:
+        told = _object.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    shape = _object.decode(wire.encode_error(failure))
+    return all(
+        name in told and bytes(told[name])[:1] == bytes(value)[:1] for name, value in shape.items()
+    )
 
 
 def _kind(status: int, failure: Failure) -> ErrorKind:

@@ -31,3 +31,8 @@ def quoted(text: str, *, about_keys: bool = False) -> str:
     if about_keys:
         line = _MIXED.sub("…", line)
     return line if len(line) <= MAX_CHARS else line[: MAX_CHARS - 1] + "…"
+
+
+def shows_key(text: bytes) -> bool:
+    """Whether something in `text` looks like a key."""
+    return _KEY.search(text.decode("latin-1")) is not None

@@ -11,7 +11,7 @@ from modelmux.config.schema import Config, ProviderModel, WeightedTarget
 
 
 def converted(
-    text: str, folder: Path = Path("/work"), **environ: str
+    text: str, folder: Path = Path("/srv"), **environ: str
 ) -> tuple[Config | None, list[str]]:
     """The configuration of a document, and what is wrong with it."""
     report = Report()
@@ -20,7 +20,7 @@ def converted(
     return convert(root, folder, report), [each.message for each in report.errors]
 
 
-def config(text: str, folder: Path = Path("/work"), **environ: str) -> Config:
+def config(text: str, folder: Path = Path("/srv"), **environ: str) -> Config:
     found, problems = converted(text, folder, **environ)
     assert problems == []
     assert found is not None
@@ -138,7 +138,7 @@ def test_only_secrets_are_read_from_files():
 
 def test_a_path_is_relative_to_the_file_that_says_it():
     found = config("[auth]\nservice_account_file='sa.json'")
-    assert found.auth.service_account_file == "/work/sa.json"
+    assert found.auth.service_account_file == "/srv/sa.json"
 
 
 def test_an_empty_path_stays_empty():

@@ -15,6 +15,9 @@ class PlainWire:
 
     name = "plain"
 
+    def encode_error(self, failure: Failure) -> bytes:
+        return msgspec.json.encode({"error": {"kind": failure.kind, "message": failure.message}})
+
     def decode_error(self, status: int, body: bytes) -> Failure:
         try:
             said = msgspec.json.decode(body)["error"]
@@ -191,3 +194,19 @@ def test_any_body_gives_an_error_of_ours(body):
 @given(st.integers(300, 599), st.binary(max_size=200))
 def test_no_answer_makes_it_fail(status, body):
     assert isinstance(error(status, body), errors.TargetError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":"a message and no object"}',
+        b'{"message":"another shape"}',
+        b"<html>a proxy's page</html>",
+        b'{"error":{"kind":"invalid_request","message":"no such key: sk-abcdefghijkl"}}',
+    ],
+    ids=["message", "other shape", "no JSON", "a key"],
+)
+def test_a_body_that_is_not_fit_for_callers_is_said_again(body: bytes) -> None:
+    error = error_from(400, [], body, PlainWire(), unix_time=0.0)
+    assert isinstance(error, Rejected)
+    assert (error.body, error.wire) == (b"", "")

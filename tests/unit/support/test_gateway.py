@@ -47,6 +47,8 @@ for address in arguments.listen:
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 stop.wait()
+if config == "defect":
+    print("Traceback (most recent call last)")
 sys.exit(3 if config == "badly" else 0)
 """
 
@@ -96,6 +98,12 @@ def test_one_that_has_no_target_can_be_waited_for(home: Path, environ: dict[str,
 def test_one_that_does_not_exit_with_0_is_reported(home: Path, environ: dict[str, str]):
     ending = gateway.running("badly", home, environ=environ)
     with pytest.raises(ChildError, match="ended with 3"), ending:
+        pass
+
+
+def test_one_that_tells_of_a_defect_is_reported(home: Path, environ: dict[str, str]):
+    telling = gateway.running("defect", home, environ=environ)
+    with pytest.raises(ChildError, match="tells of a defect"), telling:
         pass
 
 
