@@ -207,6 +207,6 @@ def test_no_answer_makes_it_fail(status, body):
     ids=["message", "other shape", "no JSON", "a key"],
 )
 def test_a_body_that_is_not_fit_for_callers_is_said_again(body: bytes) -> None:
-    error = error_from(400, [], body, PlainWire(), unix_time=0.0)
-    assert isinstance(error, Rejected)
-    assert (error.body, error.wire) == (b"", "")
+    refused = error(400, body)
+    assert isinstance(refused, errors.Rejected)
+    assert (refused.body, refused.wire) == (b"", "")
