@@ -237,38 +237,39 @@ def test_a_slow_reader_pauses_its_upstream(running: Gateway, upstream: Stage, ca
     assert upstream.requests[0].abandoned.wait(1)
 
 
-async def open_stream(port: int, body: bytes, has_begun: asyncio.Semaphore) -> bytes:
+async def open_stream(port: int, caller: Dialect, has_begun: asyncio.Semaphore) -> bytes:
     """Everything that one caller reads, who says when its stream has begun."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST {OPENAI.path} HTTP/1.1\r\nhost: h\r\ncontent-length: {len(body)}\r\n\r\n"
+    body = msgspec.json.encode(caller.ask(MODEL, stream=True))
+    head = f"POST {caller.path} HTTP/1.1\r\nhost: h\r\ncontent-length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
-    begun = await reader.readuntil(b"It rains")
+    begun = await reader.readuntil(WORDS[0].encode())
     has_begun.release()
-    rest = await reader.readuntil(b"[DONE]")
+    rest = await reader.readuntil(caller.end)
     writer.close()
     await writer.wait_closed()
     return begun + rest
 
 
 def test_a_thousand_slow_streams_fit_in_little_memory(running: Gateway, upstream: Stage):
-    count = 1000
     gate = Gate()
     upstream.play(held(gate))
     port = int(running.base_url.rpartition(":")[2])
-    body = msgspec.json.encode(OPENAI.ask(MODEL, stream=True))
 
     async def run() -> list[bytes]:
         has_begun = asyncio.Semaphore(0)
+        # One half is passed through, the other translated.
+        callers = DIALECTS * 500
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(open_stream(port, body, has_begun)) for _ in range(count)]
-            for _ in range(count):
+            tasks = [group.create_task(open_stream(port, each, has_begun)) for each in callers]
+            for _ in tasks:
                 await has_begun.acquire()
             assert resident_bytes(running.pid) < 200 * MB
             gate.open()
         return [task.result() for task in tasks]
 
     answers = asyncio.run(run(), debug=False)
-    assert len(answers) == count
+    assert len(answers) == 1000
     for answer in answers:
         assert [word for word in WORDS if word.encode() in answer] == list(WORDS)
     assert resident_bytes(running.pid) < 200 * MB

@@ -69,6 +69,17 @@ def test_a_caller_receives_the_upstreams_bytes(house: House, dialect: Dialect):
     assert answer.body == body
 
 
+@case(102)
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_a_caller_receives_the_upstreams_refusal(house: House, dialect: Dialect, status: int):
+    refusal = dialect.error("invalid_request_error", "not like this")
+    body = refusal.replace(b'"message"', b'"doc_url": "https://x.example", "message"')
+    house.behind(dialect).play([http1.answer(status, body)])
+    answer = plain.post(house.url, dialect.path, dialect.ask(dialect.model))
+    assert (answer.status, answer.body) == (status, body)
+
+
 @case(79)
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 @pytest.mark.parametrize("address", ["tcp", "unix"])

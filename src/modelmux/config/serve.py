@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from modelmux import __version__
+from modelmux.config import vertex
 from modelmux.config.gateway import Gateway
 from modelmux.config.load import Loaded
 from modelmux.config.paths import directories, private_directory
@@ -95,7 +96,9 @@ async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listen
     # A call makes about fifty objects that it could see, and none of them is garbage.
     gc.set_threshold(GC_THRESHOLD)
     config = gateway.loaded.config
-    if not gateway.loaded.is_configured and config.server.log_format == "text":
+    # What was found without a configuration, such as a provider's usual variable, is enough.
+    has_any = gateway.loaded.is_configured or config.providers or vertex.is_used(config.vertex)
+    if not has_any and config.server.log_format == "text":
         sys.stderr.write(_first_steps(listeners))
         sys.stderr.flush()
 

@@ -13,7 +13,7 @@ import pytest
 
 from modelmux.config import serve
 from modelmux.config.load import Loaded, Source
-from modelmux.config.schema import Config, Key, Model, Routing, Server
+from modelmux.config.schema import Config, Key, Model, Provider, Routing, Server
 from modelmux.errors import ConfigError
 from modelmux.ingress.address import FdAddress, TcpAddress, UnixAddress
 from modelmux.ingress.listen import Listener, open_one
@@ -166,6 +166,20 @@ def test_who_has_configured_nothing_is_told_what_to_do(
     assert f"curl -s --unix-socket {door} http://modelmux/v1/chat/completions" in (
         capfd.readouterr().err
     )
+
+
+def test_a_provider_that_was_found_is_not_nothing(place: Path, capfd: pytest.CaptureFixture[str]):
+    door = place / "s"
+    found = Provider(name="openai", type="openai", api_key="sk-of-a-variable")
+    config = Config(server=Server(listen=(f"unix:{door}",)), providers=(found,))
+
+    def talk() -> None:
+        wait_for(door)
+        control = wait_for(place / "modelmux" / f"control-{os.getpid()}.sock")
+        plain.post(control, "/control/stop?now=1")
+
+    assert Serving(talk)(loaded(config)) == 0
+    assert "Nothing is configured" not in capfd.readouterr().err
 
 
 def test_without_a_place_for_a_control_socket_callers_are_served_all_the_same(
