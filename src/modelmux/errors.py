@@ -12,6 +12,7 @@ GatewayError
 │   ├── NotFound                  404  nothing is at the path
 │   ├── MethodNotAllowed          405
 │   ├── BodyTooLarge              413
+│   ├── UpgradeRequired           426  only a WebSocket is there, and none is offered
 │   └── LimitExceeded             429  the caller's own limit, or ours
 └── TargetError               502  the target's failure; the caller did nothing wrong
     ├── Unreachable               502  no connection, or it broke before the first byte
@@ -164,6 +165,13 @@ class BodyTooLarge(CallerError):
     status = 413
     code = "request_too_large"
     kind: ErrorKind = "too_large"
+
+
+class UpgradeRequired(CallerError):
+    """The path is for WebSockets, which are not offered: the caller is to use plain HTTP."""
+
+    status = 426
+    code = "upgrade_required"
 
 
 class LimitExceeded(CallerError):

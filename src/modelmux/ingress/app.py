@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+from modelmux.errors import UpgradeRequired
 from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.control import Control
 from modelmux.ingress.endpoint import Current, ModelDoor
 from modelmux.ingress.health import Health
-from modelmux.ingress.http import HttpRequest
+from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.listing import ModelsDoor
 from modelmux.ingress.routes import Methods, Routes
 from modelmux.wire import anthropic_messages, openai_chat
@@ -59,6 +60,8 @@ def _tables(
         "/readyz": {"GET": health.ready},
         "/metrics": {"GET": health.metrics},
     }
+    # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.
+    exact |= {path: {"GET": _no_websocket} for path in ("/v1/responses", "/v1/realtime")}
     for prefix in ("/v1", "/models/v1"):
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
     prefixes: dict[str, Methods] = {
@@ -66,6 +69,10 @@ def _tables(
         "/models/v1/models/": {"GET": models},
     }
     return exact, prefixes
+
+
+async def _no_websocket(request: HttpRequest) -> Answer:
+    raise UpgradeRequired(f"{request.path} takes WebSockets only, and none are offered here")
 
 
 def _routes(

@@ -1,6 +1,7 @@
 """The doors of the model APIs: one handler, parameterised by the wire its callers speak."""
 
 import math
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from modelmux.errors import GatewayError, InvalidRequest, Rejected, TargetError
@@ -17,6 +18,12 @@ from modelmux.wire.base import Operation, Wire
 
 MAX_REQUEST_ID_BYTES = 128
 """A longer id of the caller's is not kept: it stands in every log line."""
+
+_ID = re.compile(rf"[!-~]{{1,{MAX_REQUEST_ID_BYTES}}}")
+"""Printable ASCII without spaces: one word of a log line."""
+
+_OWN_ID: Mapping[str, bytes] = {"anthropic.messages": b"request-id"}
+"""What an API itself calls the id of an answer, where its SDK reads that name only."""
 
 MAX_LOSSES_BYTES = 2048
 """Most that the header of losses takes; proxies refuse headers of a few kilobytes."""
@@ -135,6 +142,9 @@ class ModelDoor:
             (b"x-modelmux-attempts", b"%d" % reply.attempts),
             (b"x-modelmux-overhead-ms", b"%.2f" % (overhead_s * 1000)),
         ]
+        own_id = _OWN_ID.get(self.wire.name)
+        if own_id is not None and own_id not in reply.headers:
+            fields.append((own_id, fields[0][1]))
         if reply.headers:
             fields += reply.headers.items()
         if reply.losses:
@@ -154,7 +164,7 @@ _STREAM_FIELDS = (
 def request_id(request: HttpRequest, new_id: Callable[[], str]) -> str:
     """The caller's own id for the request if it has a usable one, else a new one."""
     id_ = request.headers.get("x-request-id", "")
-    if id_ and len(id_) <= MAX_REQUEST_ID_BYTES and id_.isascii() and id_.isprintable():
+    if _ID.fullmatch(id_):
         return id_
     return new_id()
 
@@ -163,6 +173,8 @@ def refuse(exc: GatewayError, wire: Wire, id_: str) -> Answer:
     """An error as the wire's own error answer."""
     failure = failure_of(exc)
     fields = [(b"content-type", JSON), (b"x-request-id", id_.encode())]
+    if own_id := _OWN_ID.get(wire.name):
+        fields.append((own_id, id_.encode()))
     if failure.retry_after_s is not None:
         fields.append((b"retry-after", b"%d" % math.ceil(failure.retry_after_s)))
     if isinstance(exc, TargetError):
@@ -181,8 +193,9 @@ def _context(call: Call, request: HttpRequest, keyring: Keyring) -> None:
     call.meter.started = request.started
     call.headers = keyring.not_ours(request)
     call.headers |= {name: headers[name] for name in _TRAVELLING if name in headers}
+    call.tags = call.caller.tags
     if tags := headers.get("x-modelmux-tags"):
-        call.tags = _tags(tags)
+        call.tags = {**call.caller.tags, **_tags(tags)}
     if timeout := headers.get("x-modelmux-timeout"):
         call.deadline = request.started + _seconds(timeout)
 

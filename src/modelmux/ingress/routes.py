@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from modelmux.errors import GatewayError, MethodNotAllowed, NotFound
+from modelmux.errors import GatewayError, MethodNotAllowed, NotFound, UpgradeRequired
 from modelmux.ingress.endpoint import refuse, request_id
 from modelmux.ingress.http import Answer, Endpoint, HttpRequest
 from modelmux.wire.base import Wire
@@ -55,6 +55,8 @@ class Routes:
         answer = refuse(exc, self._dialect(request), request_id(request, self._new_id))
         if isinstance(exc, MethodNotAllowed):
             answer.headers.append((b"allow", ", ".join(_allowed(self._methods(request))).encode()))
+        if isinstance(exc, UpgradeRequired):  # the protocol is named, as RFC 9110 has it
+            answer.headers.append((b"upgrade", b"websocket"))
         return answer
 
     def _find(self, request: HttpRequest) -> Endpoint:

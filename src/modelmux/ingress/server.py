@@ -87,14 +87,10 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Take signals as the word to stop; raised again, they would look like a crash."""
         loop = asyncio.get_running_loop()
-        caught = (signal.SIGTERM, signal.SIGINT) if self._signals else ()
-        for number in caught:
+        for number in (signal.SIGTERM, signal.SIGINT) if self._signals else ():
             loop.add_signal_handler(number, self.stop)
-        try:
-            yield
-        finally:
-            for number in caught:
-                loop.remove_signal_handler(number)
+        # They stay until the loop is closed: the process has still to say that it has stopped.
+        yield
 
 
 class UvicornLog(logging.Handler):

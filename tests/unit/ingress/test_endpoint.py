@@ -516,13 +516,13 @@ def test_the_surface_in_force_is_asked_for_each_request():
 # Ids
 
 
-@pytest.mark.parametrize("id_", ["a", "0123-abc_DEF.~", "x" * MAX_REQUEST_ID_BYTES, "two words"])
+@pytest.mark.parametrize("id_", ["a", "0123-abc_DEF.~", "x" * MAX_REQUEST_ID_BYTES])
 def test_a_usable_id_of_the_callers_is_kept(id_: str):
     assert request_id(request(x_request_id=id_), lambda: "made") == id_
 
 
 @pytest.mark.parametrize(
-    "id_", ["", "x" * (MAX_REQUEST_ID_BYTES + 1), "é", "a\tb", "a\x00", "\x7f"]
+    "id_", ["", "x" * (MAX_REQUEST_ID_BYTES + 1), "é", "a\tb", "a\x00", "\x7f", "two words"]
 )
 def test_any_other_id_is_replaced(id_: str):
     assert request_id(request(x_request_id=id_), lambda: "made") == "made"

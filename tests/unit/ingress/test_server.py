@@ -211,7 +211,10 @@ def test_a_signal_is_the_word_to_stop_and_the_second_does_not_wait(loop, number:
             assert made.door.cancelled == 0
             os.kill(os.getpid(), number)
             await made.ended.wait()
+            os.kill(os.getpid(), number)  # it has still to say that it has stopped
         assert made.door.cancelled == 1
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(each)
 
     play(scene, loop)
     assert signal.getsignal(number) == before
