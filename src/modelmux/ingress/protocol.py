@@ -44,8 +44,8 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         scope, cycle = self.scope, self.cycle
         # uvicorn's annotations leave out that there may have been no request yet.
-        begun = cast("object", cycle) is not None and cycle.scope is scope
-        if begun or cast("object", scope) is None:
+        begun = cycle and cycle.scope is scope
+        if begun or not scope:
             self._head_bytes = None
         elif self._head_bytes is None:
             self._head_bytes = 0
@@ -59,7 +59,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         cycle = self.cycle
-        if cast("object", cycle) is not None and not cycle.response_complete:
+        if cycle and not cycle.response_complete:
             waiting = [each for each in self._earlier if not each.response_complete]
             self._earlier = (*waiting, cycle)
         super().on_message_begin()
@@ -76,7 +76,7 @@ class Protocol(HttpToolsProtocol):
         """The client has left, perhaps before its answer was complete."""
         super().connection_lost(exc)
         for cycle in (*self._earlier, self.cycle):
-            if cast("object", cycle) is not None and not cycle.response_complete:
+            if cycle and not cycle.response_complete:
                 cycle.disconnected = True  # uvicorn does so for the last one only
                 scope = cast("Scope", cycle.scope)
                 cancel = scope[GONE]
