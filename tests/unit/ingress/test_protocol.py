@@ -445,3 +445,77 @@ def test_the_head_of_a_stream_is_there_with_its_first_piece(loop):
         assert await peer.chunk() == b"piece"
 
     run(Door(), scene, loop)
+
+
+# Answers in one go
+
+
+class Saying:
+    """A handler that gives one answer to everybody."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._answer = status, headers, body
+
+    async def __call__(self, _request: HttpRequest) -> Answer:
+        status, headers, body = self._answer
+        return Answer(status, [*headers], body)
+
+
+def scene_with(
+    handler: Saying, scene: Scene, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def whole() -> None:
+        async with serving(adapter(handler)) as served:
+            await scene(served)
+
+    play(whole, loop)
+
+
+def test_a_value_that_would_be_two_fields_is_not_sent(loop):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/"))
+        assert await peer.at_end()  # nothing of it was sent
+
+    scene_with(Saying(200, [(b"x-a", b"1\r\nx-evil: 2")], b"body"), scene, loop)
+
+
+def test_head_gets_the_head_of_what_get_gets(loop):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/", method="HEAD") + get("/"))
+        head = await peer.answer(bodiless=True)
+        assert (head.status, head.headers["content-length"]) == (200, "4")
+        assert (await peer.answer()).body == b"body"
+
+    scene_with(Saying(200, [(b"x-a", b"1")], b"body"), scene, loop)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.0\r\n\r\n", get("/", "connection: close")],
+    ids=["HTTP/1.0", "asked"],
+)
+def test_a_connection_that_is_not_kept_says_so_and_closes(loop, request_: bytes):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, request_)
+        got = await peer.answer()
+        assert (got.body, got.headers["connection"]) == (b"body", "close")
+        assert await peer.at_end()
+
+    scene_with(Saying(200, [], b"body"), scene, loop)
+
+
+def test_an_answer_that_closes_the_connection_closes_it(loop):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/"))
+        assert (await peer.answer()).headers["connection"] == "close"
+        assert await peer.at_end()
+
+    scene_with(Saying(200, [(b"connection", b"close")], b"body"), scene, loop)
+
+
+def test_what_was_sent_ahead_is_answered_in_order(loop):
+    async def scene(served: Served) -> None:
+        peer = await begin_at(served, get("/a") + get("/b") + get("/c"))
+        assert [(await peer.answer()).body for _ in "abc"] == [b"GET /a", b"GET /b", b"GET /c"]
+
+    run(Door(), scene, loop)
