@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from modelmux.errors import BodyTooLarge
 from modelmux.ingress.http import Answer, Fields, HttpRequest
@@ -15,30 +15,14 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 GONE = "modelmux.gone"
-"""Key of a scope in which our server has a `Direct`, and takes what to call when the client leaves.
-Other servers do not know it; there a task waits for the disconnect message instead."""
+"""Key of a scope in which our server has its event loop, and takes what to call when the client
+leaves. Other servers do not know it; there a task waits for the disconnect message instead."""
 
 LEFT = "left"
 """What stands there once the client has left."""
 
 LINGER_S = 30.0
 """How long a client that is turned away may go on sending: nginx's `lingering_time`."""
-
-
-class Direct(Protocol):
-    """A way past ASGI's messages, each of which costs a coroutine and a dictionary."""
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop: ...
-
-    def answer(self, scope: Scope, answer: Answer, body: bytes) -> bool:
-        """Send a whole answer to the request of `scope`; false if it must go the usual way."""
-        ...
-
-    def piece(self, scope: Scope, data: bytes) -> bool:
-        """Send a piece of a stream that has begun; false if it must go the usual way."""
-        ...
-
 
 Handler = Callable[[HttpRequest], Awaitable[Answer]]
 Refuse = Callable[[HttpRequest, BodyTooLarge], Answer]
@@ -84,6 +68,9 @@ class Adapter:
         request = HttpRequest(
             scope["method"], scope["path"], scope["query_string"], fields, b"", self._now()
         )
+        client = scope.get("client")
+        if client:
+            request.peer = f"{client[0]}:{client[1]}"
         try:
             request.body = await self._body(fields, receive)
         except _TooLarge as exc:
@@ -96,14 +83,14 @@ class Adapter:
         if GONE not in scope:
             await self._watched(request, receive, send)
             return
-        direct: Direct | str = scope[GONE]
-        if isinstance(direct, str):  # the client has left
+        loop = scope[GONE]
+        if loop == LEFT:
             return
         # Not asked for the loop itself: that is a system call on CPython 3.11 (`getpid`, 1 µs).
-        task = asyncio.current_task(direct.loop)
+        task = asyncio.current_task(loop)
         scope[GONE] = task.cancel if task is not None else None
         try:
-            await _send_directly(await self._handler(request), direct, scope, send)
+            await _send(await self._handler(request), send)
         except asyncio.CancelledError:
             if scope[GONE] != LEFT:  # not the client: the server is stopping
                 raise
@@ -214,36 +201,16 @@ def _announced(fields: Fields) -> int:
     return 0
 
 
-async def _send_directly(answer: Answer, direct: Direct, scope: Scope, send: Send) -> None:
-    """As `_send`, past ASGI's messages wherever nothing is to be waited for."""
-    body = answer.body
-    if isinstance(body, bytes):
-        if not direct.answer(scope, answer, body):
-            await _send(answer, send)
-        return
-    try:
-        await send(_start(answer))
-        async for piece in body:
-            if not direct.piece(scope, piece):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-    finally:
-        await answer.aclose()
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _start(answer: Answer) -> Message:
-    return {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-
-
 async def _send(answer: Answer, send: Send) -> None:
+    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
     body = answer.body
     if isinstance(body, bytes):
         answer.headers.append((b"content-length", b"%d" % len(body)))
-        await send(_start(answer))
+        await send(start)
         await send({"type": "http.response.body", "body": body})
         return
     try:
-        await send(_start(answer))
+        await send(start)
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     finally:

@@ -36,7 +36,7 @@ _WANTED: Mapping[bytes, str] = {
 class HttpRequest:
     """One request. `headers` holds the fields that endpoints read, by lower-case name."""
 
-    __slots__ = ("body", "headers", "method", "parameters", "path", "query", "started")
+    __slots__ = ("body", "headers", "method", "parameters", "path", "peer", "query", "started")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class HttpRequest:
         self.query = query
         self.body = body
         self.started = started
+        self.peer = ""
         self.parameters: Mapping[str, str] = {}
         headers: dict[str, str] = {}
         for name, value in fields:

@@ -1,17 +1,12 @@
-"""uvicorn's HTTP protocol, which also says at once when a client leaves, and answers in one go."""
+"""uvicorn's HTTP protocol, which also says at once when a client leaves, and writes less often."""
 
 import asyncio
 from typing import cast
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from modelmux.ingress.asgi import GONE, LEFT, Scope
-from modelmux.ingress.http import Answer
 
 MAX_HEAD_BYTES = 65_536
 """Most of a request's head that is taken after the first read: uvicorn has no limit here, and
@@ -68,49 +63,7 @@ class Protocol(HttpToolsProtocol):
             waiting = [each for each in self._earlier if not each.response_complete]
             self._earlier = (*waiting, cycle)
         super().on_message_begin()
-        cast("Scope", self.scope)[GONE] = self
-
-    def answer(self, scope: Scope, answer: Answer, body: bytes) -> bool:
-        """Send a whole answer in one write, as `Direct.answer` has it."""
-        cycle = self._cycle_of(scope)
-        if cycle is None or cycle.response_started or cycle.disconnected or self.flow.write_paused:
-            return False
-        head = [STATUS_LINE[answer.status]]
-        for name, value in (*cycle.default_headers, *answer.headers):
-            # A line end in a value would be the end of the field; the usual way raises.
-            if b"\n" in value or b"\r" in value or name == b"connection":
-                return False
-            head += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            head.append(b"connection: close\r\n")
-        head.append(b"content-length: %d\r\n\r\n" % len(body))
-        if scope["method"] != "HEAD":
-            head.append(body)
-        cycle.waiting_for_100_continue = False
-        cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"".join(head))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
-        return True
-
-    def piece(self, scope: Scope, data: bytes) -> bool:
-        """Send a chunk, as `Direct.piece` has it."""
-        cycle = self._cycle_of(scope)
-        if cycle is None or not cycle.chunked_encoding or cycle.disconnected:
-            return False
-        if self.flow.write_paused or not data or scope["method"] == "HEAD":
-            return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
-
-    def _cycle_of(self, scope: Scope) -> RequestResponseCycle | None:
-        """The request of `scope`: the last, unless the client has sent ahead."""
-        for cycle in (self.cycle, *self._earlier):
-            if cycle.scope is scope:
-                return cycle
-        return None
+        cast("Scope", self.scope)[GONE] = self.loop
 
     @override
     def on_response_complete(self) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmux.ingress import asgi
-from modelmux.ingress.asgi import GONE, LEFT, Lifespan, Message, Scope
+from modelmux.ingress.asgi import GONE, LEFT, Lifespan, Message
 from modelmux.ingress.http import Answer, HttpRequest, text
 from tests.unit.ingress.loopback import MAX_BODY_BYTES, Asgi, adapter, scope
 from tests.unit.transport.loopback import ClockLoop, begin, pass_time, play, until
@@ -83,22 +83,9 @@ def ask(door: Door, *incoming: Message, **scope_: object) -> Asgi:
     return line
 
 
-class Roundabout:
-    """Our server, where nothing can be sent directly."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-
-    def answer(self, scope: Scope, answer: Answer, body: bytes) -> bool:
-        return False
-
-    def piece(self, scope: Scope, data: bytes) -> bool:
-        return False
-
-
 def ours(**scope_: object) -> dict[str, object]:
     """A scope as our own server makes it."""
-    return {**scope(**scope_), GONE: Roundabout()}  # type: ignore[arg-type]
+    return {**scope(**scope_), GONE: asyncio.get_running_loop()}  # type: ignore[arg-type]
 
 
 # Requests and answers
@@ -117,13 +104,13 @@ def test_a_request_is_what_the_server_says():
     (request,) = door.requests
     assert (request.method, request.path, request.query) == ("POST", "/v1/x", b"a=b")
     assert (request.body, request.headers) == (b"body", {"accept": "x/y"})
-    assert request.started == 7.0
+    assert (request.started, request.peer) == (7.0, "127.0.0.1:4711")
 
 
-def test_a_client_without_an_address_is_answered():
+def test_a_peer_without_an_address_has_no_name():
     door = Door()
     ask(door, client=None)
-    assert len(door.requests) == 1
+    assert door.requests[0].peer == ""
 
 
 def test_a_plain_answer_has_its_length_and_one_message():
