@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -40,6 +41,9 @@ def run(loaded: Loaded) -> int:
         ConfigError: It cannot be built, or an address cannot be had. Nothing was served.
     """
     with ExitStack() as stack:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # The servers' handlers stay until the loop is closed, and uvloop's beyond it.
+            stack.callback(signal.signal, number, signal.getsignal(number))
         listeners = listen.open_all(loaded.config.server.addresses)
         for listener in listeners:
             stack.callback(listener.close)

@@ -200,7 +200,7 @@ def test_answers_that_do_not_end_in_time_are_ended(loop, told: list[tuple[str, s
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_the_word_to_stop_and_the_second_does_not_wait(loop, number: signal.Signals):
-    before = signal.getsignal(number)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
 
     async def scene() -> None:
         async with running(signals=True) as made:
@@ -213,11 +213,12 @@ def test_a_signal_is_the_word_to_stop_and_the_second_does_not_wait(loop, number:
             await made.ended.wait()
             os.kill(os.getpid(), number)  # it has still to say that it has stopped
         assert made.door.cancelled == 1
-        for each in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().remove_signal_handler(each)
 
-    play(scene, loop)
-    assert signal.getsignal(number) == before
+    try:
+        play(scene, loop)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_a_server_that_is_told_before_it_is_ready_stops_all_the_same(loop):
