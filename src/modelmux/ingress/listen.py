@@ -82,7 +82,7 @@ class _File:
 
 
 def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path, follow_symlinks=False)  # noqa: PTH116
+    found = Path(path).stat(follow_symlinks=False)
     return found.st_dev, found.st_ino
 
 
@@ -182,7 +182,7 @@ def _unix(address: UnixAddress) -> socket.socket:
 def _clear(path: str) -> None:
     """Remove the socket file of a gateway that is gone. Raises `ConfigError` for any other file."""
     try:
-        kind = os.stat(path).st_mode  # noqa: PTH116
+        kind = Path(path).stat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
