@@ -184,3 +184,26 @@ def test_what_anthropics_sdk_asks_for_is_refused_in_its_dialect(house: House):
     headers = {"anthropic-version": "2023-06-01"}
     answer = plain.get(house.url, "/v1/models/nothing", headers)
     assert (answer.status, ANTHROPIC.told(answer.body).type) == (404, "not_found_error")
+
+
+@STREAM
+@BOTH
+@CALLERS
+@pytest.mark.parametrize("events", [0, 2], ids=["at once", "in the middle"])
+def test_a_key_that_an_error_inside_a_success_quotes_is_masked(
+    house: House, caller: Dialect, upstream: Dialect, stream: bool, events: int
+):
+    model = house.unused(upstream)
+    key = f"sk-upstream-{model.partition('/')[0]}-000"
+    told = f"the key {key} is unknown here"
+    if stream:
+        frames = upstream.frames()[:events]
+        answer = http1.stream(*frames, upstream.error_frame("api_error", told))
+    else:
+        answer = [http1.answer(200, upstream.error("api_error", told))]
+    house.behind(upstream).play(answer)
+    asked = caller.ask(model, stream=stream)
+    got = plain.post(house.url, caller.path, asked)
+    assert b"is unknown here" in got.body
+    assert key.encode() not in got.body
+    assert key not in house.gateway.log

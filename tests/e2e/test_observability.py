@@ -365,6 +365,26 @@ api_key = "sk-upstream-sentinel-2"
     assert "whatever-it-is-12345" not in running.log
 
 
+def test_debug_shows_what_a_stream_said(start_gateway: GatewayStarter, house: House):
+    config = f"""
+[server]
+log_format = "json"
+log_level = "debug"
+[[providers]]
+name = "p"
+type = "openai"
+base_url = "{house.openai.base_url}"
+api_key = "sk-upstream-sentinel-2"
+"""
+    house.openai.play(http1.stream(*OPENAI.frames(words=["a ", "sk-upstream-sentinel-2", " b"])))
+    running = start_gateway(config)
+    asked = OPENAI.ask("p/m", stream=True)
+    plain.post(running.base_url, OPENAI.path, asked, {"x-request-id": "streamed"})
+    running.wait_until_logged("caller is answered 200")
+    assert "chat.completion.chunk" in running.log
+    assert "sk-upstream-sentinel-2" not in running.log
+
+
 def test_a_quiet_log_has_failures_only(start_gateway: GatewayStarter):
     running = start_gateway('[server]\nlog_level = "warn"\nlog_format = "json"')
     for name, model in (("went-well", "modelmux/echo"), ("went-wrong", "nothing")):

@@ -12,14 +12,14 @@ from hashlib import sha256
 
 from msgspec import Struct
 
+from modelmux.config.journal import Journal
 from modelmux.config.load import Loaded
 from modelmux.config.providers import Builder, Built, Clocks
 from modelmux.config.schema import Config, Key, Model, Provider
 from modelmux.config.secrets import secrets
 from modelmux.ingress.auth import Keyring
-from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.streaming import Streaming
-from modelmux.ingress.surface import ModelRow, Refusal, Surface
+from modelmux.ingress.surface import ModelRow, Surface
 from modelmux.layer.concurrency import Concurrency, Slots
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record, Recorder
@@ -27,7 +27,7 @@ from modelmux.layer.retry import Pacing, Retry, RetryBudget, RetryPolicy
 from modelmux.layer.timeout import Timeout
 from modelmux.provider import catalog, echo
 from modelmux.target.base import Layer, Target, compose
-from modelmux.target.call import Call, Caller
+from modelmux.target.call import Caller
 from modelmux.target.fallback import Fallback
 from modelmux.target.registry import Registry
 from modelmux.telemetry.lines import JsonLines, TextLines
@@ -62,30 +62,6 @@ class Telemetry:
             unix_time=time.time,
             level="debug" if config.server.debug else config.server.log_level,
         )
-
-
-class Journal:
-    """What happens at the doors, written down."""
-
-    def __init__(self, recorder: Recorder, log: LogWriter) -> None:
-        self._recorder = recorder
-        self._log = log
-
-    def refused(self, refusal: Refusal) -> None:
-        self._recorder.refused(refusal)
-
-    def asked(self, call: Call, request: HttpRequest) -> None:
-        self._log.wire(call.id, "caller asks", request.headers.items(), request.body)
-
-    def answered(self, call: Call, answer: Answer) -> None:
-        fields = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers
-        ]
-        body = answer.body if isinstance(answer.body, bytes) else b"(a stream)"
-        self._log.wire(call.id, f"caller is answered {answer.status}", fields, body)
-
-    def failed(self, request: HttpRequest, request_id: str, error: Exception) -> None:
-        self._log.defect("the gateway failed on a request", error, id=request_id, path=request.path)
 
 
 def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:

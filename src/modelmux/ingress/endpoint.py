@@ -98,7 +98,7 @@ class ModelDoor:
         except GatewayError as exc:
             answer = refuse(exc, self.wire, id_)
         if surface.debug:
-            surface.journal.answered(call, answer)
+            answer = surface.journal.answered(call, answer)
         return answer
 
     async def _answer(

@@ -37,8 +37,8 @@ class Journal(Protocol):
         """A call came in, in debug mode."""
         ...
 
-    def answered(self, call: Call, answer: Answer) -> None:
-        """Its answer goes out, in debug mode."""
+    def answered(self, call: Call, answer: Answer) -> Answer:
+        """Its answer goes out, in debug mode; returns what to send, which is the same."""
         ...
 
     def failed(self, request: HttpRequest, request_id: str, error: Exception) -> None:

@@ -25,6 +25,9 @@ MAX_RESPONSE_BYTES = 128 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 """Largest error answer that is read; no API's comes near it."""
 
+_MASK = "…".encode()
+"""Stands for our credential in the answers of those who quote it."""
+
 
 class Credentials(Protocol):
     """Header fields of the caller's that go upstream in place of ours."""
@@ -96,12 +99,13 @@ class ModelTarget:
         if losses:
             self._refuse_content(losses)
         head = host.endpoint.head(wire.name, operation, stream=stream, model=self._upstream)
-        response, attempts = await self._exchange(call, wire, head + forwarded.block, body)
+        response, attempts, secret = await self._exchange(call, wire, head + forwarded.block, body)
         source: Chunks | Whole
         if _is_stream(response, stream):
             source = Chunks(wire, response)
         else:
-            source = Whole(wire, await self._read(call, response, attempts))
+            whole = await self._read(call, response, attempts)
+            source = Whole(wire, whole.replace(secret, _MASK) if secret else whole)
         reply = Reply(
             source,
             target=self.name,
@@ -112,6 +116,7 @@ class ModelTarget:
         )
         reply.answered_at_s = int(host.unix_time())
         reply.attempts = attempts
+        reply.credential = secret
         upstream_id = response.header(b"request-id")  # Anthropic's name, which its SDK reads
         if upstream_id is not None:
             reply.headers = {b"request-id": upstream_id}
@@ -140,8 +145,8 @@ class ModelTarget:
 
     async def _exchange(
         self, call: Call, wire: Wire, head: bytes, body: bytes
-    ) -> tuple[HttpResponse, int]:
-        """The provider's 2xx, by the first key that gets one, and how many were tried."""
+    ) -> tuple[HttpResponse, int, bytes]:
+        """The provider's 2xx, by the first key that gets one, how many were tried, and the key."""
         host, scope = self._host, self._upstream
         # Each key, and once more with a token that was got anew. A failure that lets another try
         # mostly takes its key out; not so a 429 whose `retry-after` is 0.
@@ -158,7 +163,7 @@ class ModelTarget:
                 if 200 <= response.status < 300:
                     if key is not None:
                         host.ring.succeeded(key, started, scope)
-                    return response, attempts
+                    return response, attempts, _secret(block)
                 raise await self._error(response, wire, block)
             except TargetError as exc:
                 exc.target = self.name
@@ -184,9 +189,8 @@ class ModelTarget:
             body = b""  # the status is what counts, also for the key
         finally:
             await response.aclose()
-        # Some quote the credential: one header field, whose last word is the secret.
-        if secret := block.strip().rpartition(b" ")[2]:
-            body = body.replace(secret, "…".encode())
+        if secret := _secret(block):
+            body = body.replace(secret, _MASK)
         return error_from(
             response.status,
             response.headers,
@@ -209,6 +213,11 @@ class ModelTarget:
             raise
         finally:
             call.meter.waited_s += self._host.now() - started
+
+
+def _secret(block: bytes) -> bytes:
+    """What is secret in a credential's header field: its last word."""
+    return block.strip().rpartition(b" ")[2]
 
 
 def _is_stream(response: HttpResponse, asked: bool) -> bool:

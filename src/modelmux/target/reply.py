@@ -40,6 +40,7 @@ Source = Whole | Chunks | Events | Response
 
 
 _NO_SUMMARY = Summary()
+_MASK = "…"
 _NO_HEADERS: Mapping[bytes, bytes] = {}
 
 
@@ -58,6 +59,8 @@ class Reply:
         upstream_id: The target's own id for the exchange, for logs.
         summary: Usage, finish reason and failure as far as they are known; final at the end.
         complete: The answer was read to its end, and the end was there.
+        credential: The secret that was sent with the call, or `b""`: a target that quotes it in
+            its stream must not show it to the caller. In whole answers it is masked already.
     """
 
     __slots__ = (
@@ -71,6 +74,7 @@ class Reply:
         "answered_at_s",
         "attempts",
         "complete",
+        "credential",
         "headers",
         "losses",
         "summary",
@@ -113,6 +117,7 @@ class Reply:
         self.upstream_id = ""
         self.summary = _NO_SUMMARY
         self.complete = False
+        self.credential = b""
 
     @property
     def is_stream(self) -> bool:
@@ -152,7 +157,7 @@ class Reply:
         elif isinstance(source, Chunks):
             first = await source.first()
             if isinstance(first, ev.Fail):
-                raise error_of(first.failure)
+                raise error_of(self._masked(first.failure))
             if first is None:
                 raise ProtocolViolation("expected a stream of events, got none")
 
@@ -233,6 +238,8 @@ class Reply:
         self._ended = True
         if self._relay is not None:
             summary = self.summary = self._relay.summary
+            if summary.failure is not None:
+                self.summary = replace(summary, failure=self._masked(summary.failure))
             # Callers hang up once the answer is all there, before the bytes have ended.
             self.complete |= summary.reason is not None and summary.failure is None
         try:
@@ -251,6 +258,12 @@ class Reply:
             self.summary = replace(self.summary, failure=failure)
         return failure
 
+    def _masked(self, failure: Failure) -> Failure:
+        secret = self.credential.decode("latin-1")
+        if not secret or secret not in failure.message:
+            return failure
+        return replace(failure, message=failure.message.replace(secret, _MASK))
+
     def _decode(self, source: Whole) -> Response:
         """Go on with the decoded answer. Raises `ProtocolViolation`."""
         response = source.wire.decode_response(source.body)
@@ -263,20 +276,22 @@ class Reply:
 
     async def _relayed(self, source: Chunks, envelope: Envelope) -> AsyncGenerator[bytes, None]:
         relay = self._relay = source.wire.relay(envelope, envelope.model if self._renamed else None)
+        secret = self.credential
         try:
             try:
                 for chunk in source.head:
                     if out := relay.feed(chunk):
-                        yield out
+                        yield out.replace(secret, _MASK.encode()) if secret else out
                 async for chunk in source.chunks:
                     if out := relay.feed(chunk):
-                        yield out
+                        # Whole frames, so that no secret is cut in two.
+                        yield out.replace(secret, _MASK.encode()) if secret else out
                 out = relay.finish()
             except TargetError as exc:
                 out = relay.fail(self._fail(exc))
             self.complete = relay.summary.failure is None
             if out:
-                yield out
+                yield out.replace(secret, _MASK.encode()) if secret else out
         finally:
             await self.aclose()
 
@@ -309,6 +324,8 @@ class Reply:
                     self.summary = Summary(usage, reason)
                     self.complete = True
                 case ev.Fail(failure=failure):
+                    failure = self._masked(failure)
+                    batch[index] = ev.Fail(failure)
                     self.summary = replace(self.summary, failure=failure)
                 case _:
                     pass

@@ -33,6 +33,9 @@ MAX_BODY_CHARS: Final = 4096
 _CUT_MARGIN = 4096
 """Masked beyond what is shown, so that no secret loses its recognisable end at the cut."""
 
+MAX_SHOWN_BYTES: Final = 4 * (MAX_BODY_CHARS + _CUT_MARGIN)
+"""Most of a body that is looked at to show it."""
+
 _RANK: dict[Level, int] = {"trace": 0, "debug": 1, "info": 2, "warn": 3, "error": 4}
 
 
@@ -121,7 +124,12 @@ class LogWriter:
         self.event("error", message, **fields, **told)
 
     def wire(
-        self, id: str, direction: str, headers: Iterable[tuple[str, str]], body: bytes
+        self,
+        id: str,
+        direction: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        body_bytes: int | None = None,
     ) -> None:
         """Tell, in debug mode, what is said on a wire: headers masked, the body cut.
 
@@ -129,15 +137,17 @@ class LogWriter:
             id: Of the call.
             direction: Who says it to whom.
             headers: Fields in order.
-            body: As much as is there.
+            body: As much as is there, of which `MAX_SHOWN_BYTES` are looked at.
+            body_bytes: How many it has in all, if `body` is its beginning.
         """
         if not self.is_enabled("debug"):
             return
         head = "; ".join(f"{name}: {self._redactor.header(name, value)}" for name, value in headers)
-        window = body[: 4 * (MAX_BODY_CHARS + _CUT_MARGIN)].decode(errors="replace")
+        size = len(body) if body_bytes is None else body_bytes
+        window = body[:MAX_SHOWN_BYTES].decode(errors="replace")
         shown = self._redactor.text(window[: MAX_BODY_CHARS + _CUT_MARGIN])
-        if len(shown) > MAX_BODY_CHARS or len(body) > len(window.encode()):
-            shown = f"{shown[:MAX_BODY_CHARS]}… ({len(body)} bytes in all)"
+        if len(shown) > MAX_BODY_CHARS or size > len(window.encode()):
+            shown = f"{shown[:MAX_BODY_CHARS]}… ({size} bytes in all)"
         self.event("debug", direction, id=id, headers=head, body=shown)
 
     def recent(self, count: int = KEPT_LINES) -> Sequence[str]:

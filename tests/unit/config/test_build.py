@@ -5,7 +5,7 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from modelmux.config.build import Alias, Journal, Telemetry, new_ids, surface
+from modelmux.config.build import Alias, Telemetry, new_ids, surface
 from modelmux.config.gateway import Gateway
 from modelmux.config.providers import Built
 from modelmux.config.schema import (
@@ -21,7 +21,7 @@ from modelmux.config.schema import (
     WeightedTarget,
 )
 from modelmux.errors import ConfigError, PermissionDenied, Unauthenticated, UnknownModel
-from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.http import HttpRequest
 from modelmux.ingress.surface import Surface
 from modelmux.layer.concurrency import Concurrency
 from modelmux.layer.peek import Peek
@@ -31,9 +31,8 @@ from modelmux.layer.timeout import Timeout
 from modelmux.provider.echo import Echo
 from modelmux.provider.model import ModelTarget
 from modelmux.target.base import Target
-from modelmux.target.call import ANONYMOUS, Call
+from modelmux.target.call import ANONYMOUS
 from modelmux.target.fallback import Fallback
-from modelmux.wire import openai_chat
 from tests.unit.config.gateways import Lines, loaded
 
 
@@ -328,54 +327,6 @@ def test_secrets_of_the_configuration_are_masked():
     told, lines = telemetry()
     told.log.event("info", "the key is sk-a-123456")
     assert "sk-a-123456" not in lines.text
-
-
-# The journal
-
-
-def journal(**server: object) -> tuple[Journal, Lines]:
-    config = Config(providers=(provider(),), server=Server(**server))  # type: ignore[arg-type]
-    lines = Lines()
-    surface_, _ = surface(loaded(config), Telemetry(config, output=lines))
-    assert isinstance(surface_.journal, Journal)
-    return surface_.journal, lines
-
-
-def request(body: bytes = b"{}") -> HttpRequest:
-    fields = [(b"authorization", b"Bearer sk-callers-secret-key"), (b"user-agent", b"curl")]
-    return HttpRequest("POST", "/v1/x", b"", fields, body, 0.0)
-
-
-def test_what_is_said_is_told_in_debug_mode_without_secrets():
-    told, lines = journal(debug=True)
-    wire = openai_chat.WIRE
-    body = b'{"model":"m","messages":[]}'
-    call = Call(wire, body, wire.envelope(body), id="c-1")
-    told.asked(call, request(body))
-    told.answered(call, Answer(200, [(b"x-a", b"\xe9")], b"the answer"))
-
-    async def stream():
-        yield b""
-
-    told.answered(call, Answer(200, [], stream()))
-    assert "c-1" in lines.text
-    assert "curl" in lines.text
-    assert "the answer" in lines.text
-    assert "(a stream)" in lines.text
-    assert "sk-callers-secret-key" not in lines.text
-
-
-def test_a_defect_is_told_with_its_id_and_its_traceback():
-    told, lines = journal(log_format="json")
-    try:
-        raise ZeroDivisionError("oh")
-    except ZeroDivisionError as exc:
-        told.failed(request(), "id-1", exc)
-    line = msgspec.json.decode(lines.text)
-    assert "id-1" in lines.text
-    assert "ZeroDivisionError" in lines.text
-    assert "Traceback" in lines.text
-    assert isinstance(line, dict)
 
 
 # Making it does nothing yet

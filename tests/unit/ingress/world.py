@@ -28,8 +28,9 @@ class Notes:
     def asked(self, call: Call, request: HttpRequest) -> None:
         self.questions.append(call)
 
-    def answered(self, call: Call, answer: Answer) -> None:
+    def answered(self, call: Call, answer: Answer) -> Answer:
         self.answers.append(answer)
+        return answer
 
     def failed(self, request: HttpRequest, request_id: str, error: Exception) -> None:
         self.defects.append((request.path, request_id, error))
