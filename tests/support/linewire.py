@@ -25,6 +25,7 @@ from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Message, Request
 from modelmux.ir.response import NO_USAGE, Failure, FinishReason, Response, Summary, Usage
 from modelmux.wire.base import Operation
+from modelmux.wire.framing import sse
 
 
 class _Body(Struct, forbid_unknown_fields=True):
@@ -76,6 +77,13 @@ class LineWire:
         self.decoded_responses = 0
         self.decoders = 0
 
+    @property
+    def in_path(self) -> bool:
+        return False
+
+    def stream_type(self, envelope: Envelope) -> bytes:
+        return sse.MEDIA_TYPE
+
     def envelope(self, body: bytes) -> Envelope:
         decoded = self._request(body)
         return Envelope(decoded.model, decoded.stream)
@@ -109,6 +117,9 @@ class LineWire:
         usage = response.usage
         tokens = (usage.input_tokens, usage.output_tokens)
         return answer_body(text, model=envelope.model, tokens=tokens)
+
+    def encode_token_count(self, input_tokens: int) -> bytes:
+        return b'{"input_tokens":%d}' % input_tokens
 
     def summarise(self, body: bytes) -> Summary:
         answer = self._answer(body)

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from modelmux.errors import GatewayError, InvalidRequest, Rejected, TargetError
 from modelmux.ingress.auth import Keyring
-from modelmux.ingress.http import JSON, SSE, Answer, HttpRequest, field_value
+from modelmux.ingress.http import JSON, Answer, HttpRequest, field_value
 from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
 from modelmux.ingress.surface import Refusal, Surface
 from modelmux.ir import events as ev
-from modelmux.ir.request import Loss
+from modelmux.ir.request import Envelope, Loss
 from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import failure_of
 from modelmux.target.reply import Reply, encode
@@ -73,7 +73,7 @@ class ModelDoor:
         try:
             caller = surface.keyring.identify(request)
             request.check()
-            envelope = self.wire.envelope(request.body)
+            envelope = self._envelope(request)
             model = envelope.model
             call = Call(
                 self.wire,
@@ -101,19 +101,24 @@ class ModelDoor:
             answer = surface.journal.answered(call, answer)
         return answer
 
+    def _envelope(self, request: HttpRequest) -> Envelope:
+        """What routing needs of a request. Raises `InvalidRequest`."""
+        return self.wire.envelope(request.body)
+
     async def _answer(
         self, surface: Surface, call: Call, reply: Reply, headers: Mapping[str, str]
     ) -> Answer:
         try:
             take: Take = "json"
             if call.envelope.stream:
-                take = surface.streaming.take(headers)
+                take = surface.streaming.take(headers, self.wire.stream_type(call.envelope))
             fields = self._fields(call, reply)
             if call.envelope.stream and take != "as_asked":
                 fields.append((b"x-modelmux-streaming", f"{take}; {HOW_TO_STREAM}".encode()))
             if take == "json":
                 fields.append((b"content-type", JSON))
                 return Answer(200, fields, await reply.body(self.wire, call.envelope))
+            fields.append((b"content-type", self.wire.stream_type(call.envelope)))
             fields += _STREAM_FIELDS
             return Answer(200, fields, self._stream(surface, call, reply, take), reply.aclose)
         except BaseException:  # a defect, or the caller left: nobody else has the reply
@@ -153,7 +158,6 @@ class ModelDoor:
 
 
 _STREAM_FIELDS = (
-    (b"content-type", SSE),
     (b"cache-control", b"no-cache"),
     # nginx in front of us would hold the stream back without it.
     # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering, read 2026-11-20.

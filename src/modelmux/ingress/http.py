@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from modelmux.errors import InvalidRequest
 
 JSON = b"application/json"
-SSE = b"text/event-stream; charset=utf-8"
 
 Fields = Sequence[tuple[bytes, bytes]]
 

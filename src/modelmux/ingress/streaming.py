@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from modelmux.ir import events as ev
 from modelmux.ir.parts import Text
+from modelmux.wire.framing import sse
 
 Mode = Literal["auto", "never", "standard", "buffered", "always"]
 Take = Literal["as_asked", "json", "buffered", "at_once"]
@@ -55,8 +56,13 @@ class Streaming:
         self._limit = min(SENTENCE_BYTES, buffer_bytes)
         self._timeout_s = chunk_timeout_s
 
-    def take(self, headers: Mapping[str, str]) -> Take:
-        """The form in which the client that sent `headers` gets a stream it asked for."""
+    def take(self, headers: Mapping[str, str], stream_type: bytes = sse.MEDIA_TYPE) -> Take:
+        """The form in which the client that sent `headers` gets a stream it asked for.
+
+        Args:
+            headers: By lower-case name.
+            stream_type: The content type of such a stream on the client's wire.
+        """
         match self._mode:
             case "never":
                 return "json"
@@ -65,7 +71,8 @@ class Streaming:
             case "buffered":
                 return "buffered"
             case "auto":
-                return self._detect(headers)
+                # Clients of other kinds of streams say `application/json`, and mean lines of it.
+                return self._detect(headers) if stream_type is sse.MEDIA_TYPE else "as_asked"
 
     def _detect(self, headers: Mapping[str, str]) -> Take:
         accept = headers.get("accept", "*/*").lower()

@@ -1,7 +1,5 @@
 """A guess at how many tokens a prompt has, for targets that do not count."""
 
-import msgspec
-
 from modelmux.ir.parts import (
     Blob,
     File,
@@ -80,9 +78,9 @@ def counted(request: Request, wire: Wire, target: str) -> Reply:
 
     Args:
         request: What is to be counted.
-        wire: What the caller speaks: one whose answer is an object with `input_tokens`.
+        wire: What the caller speaks.
         target: Who does not count.
     """
-    body = msgspec.json.encode({"input_tokens": input_tokens(request)})
+    body = wire.encode_token_count(input_tokens(request))
     loss = Loss("/input_tokens", f"{target} does not count tokens: this is an estimate")
     return Reply(Whole(wire, body, opaque=True), target=target, losses=(loss,))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from modelmux.errors import TargetError, Unrepresentable
 from modelmux.ir.profile import Profile
-from modelmux.ir.request import Loss
+from modelmux.ir.request import Envelope, Loss
 from modelmux.provider import estimate
 from modelmux.provider.body import BodyEdits
 from modelmux.provider.endpoint import Endpoint
@@ -27,6 +27,10 @@ MAX_ERROR_BYTES = 1024 * 1024
 
 _MASK = "…".encode()
 """Stands for our credential in the answers of those who quote it."""
+
+
+_STREAMED = Envelope("", stream=True)
+"""A target is asked for streams in the wire's usual form, whatever the caller's is."""
 
 
 class Credentials(Protocol):
@@ -92,7 +96,7 @@ class ModelTarget:
         operation, stream = call.operation, call.envelope.stream
         body, edit_losses = host.edits.apply(
             encoded.body,
-            drops_model=host.endpoint.names_model(wire.name, operation),
+            drops_model=not wire.in_path and host.endpoint.names_model(wire.name, operation),
             betas=forwarded.body_betas,
         )
         losses = (*encoded.losses, *forwarded.losses, *edit_losses)
@@ -101,7 +105,7 @@ class ModelTarget:
         head = host.endpoint.head(wire.name, operation, stream=stream, model=self._upstream)
         response, attempts, secret = await self._exchange(call, wire, head + forwarded.block, body)
         source: Chunks | Whole
-        if _is_stream(response, stream):
+        if _is_stream(response, wire, asked=stream):
             source = Chunks(wire, response)
         else:
             whole = await self._read(call, response, attempts)
@@ -220,9 +224,10 @@ def _secret(block: bytes) -> bytes:
     return block.strip().rpartition(b" ")[2]
 
 
-def _is_stream(response: HttpResponse, asked: bool) -> bool:
+def _is_stream(response: HttpResponse, wire: Wire, *, asked: bool) -> bool:
     """Whether the answer comes piece by piece: some servers do not do as they are asked."""
     content_type = response.header(b"content-type")
     if content_type is None:
         return asked
-    return content_type.lower().startswith(b"text/event-stream")
+    expected = wire.stream_type(_STREAMED).partition(b";")[0]
+    return content_type.lower().startswith(expected)

@@ -106,7 +106,11 @@ class Call:
         """The neutral request, decoded when first read. Raises `InvalidRequest`."""
         if self._request is None:
             assert self._raw is not None, "a call has bytes or a request"  # noqa: S101
-            self._request = self.wire.decode_request(self._raw, self.operation)
+            request = self.wire.decode_request(self._raw, self.operation)
+            if self.wire.in_path:
+                asked = self.envelope
+                request = replace(request, model=asked.model, stream=asked.stream)
+            self._request = request
         return self._request
 
     @property

@@ -65,6 +65,19 @@ class Wire(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def in_path(self) -> bool:
+        """The path of a request says the model and whether to stream, and not the body.
+
+        What reads such a body leaves `model` and `stream` as they are by default; whoever knows
+        the path fills them in.
+        """
+        ...
+
+    def stream_type(self, envelope: Envelope) -> bytes:
+        """The content type of a stream for a caller who asked with `envelope`."""
+        ...
+
     def envelope(self, body: bytes) -> Envelope:
         """The few fields that routing needs. Raises `InvalidRequest`."""
         ...
@@ -102,6 +115,10 @@ class Wire(Protocol):
         ...
 
     def encode_response(self, response: Response, envelope: Envelope) -> bytes: ...
+
+    def encode_token_count(self, input_tokens: int) -> bytes:
+        """The answer to a request to count tokens."""
+        ...
 
     def summarise(self, body: bytes) -> Summary:
         """Usage, finish reason and failure of a whole answer. Raises `ProtocolViolation`."""

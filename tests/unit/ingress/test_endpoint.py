@@ -27,7 +27,7 @@ from modelmux.ingress.endpoint import (
     refuse,
     request_id,
 )
-from modelmux.ingress.http import SSE, Answer, HttpRequest
+from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.streaming import Mode
 from modelmux.ingress.surface import Surface
 from modelmux.ir.request import Loss
@@ -40,6 +40,7 @@ from modelmux.target.failures import error_of
 from modelmux.target.reply import Reply, Whole
 from modelmux.wire import anthropic_messages, openai_chat
 from modelmux.wire.base import Operation, Wire
+from modelmux.wire.framing import sse
 from tests.support import linewire, targets
 from tests.support.linewire import LineWire
 from tests.support.targets import Connection, Fake
@@ -136,7 +137,7 @@ def test_a_stream_is_not_to_be_held_back_on_the_way():
     async def scene() -> None:
         answer = await World(streaming(connection)).door(request(STREAM))
         got = headers(answer)
-        assert got[b"content-type"] == SSE
+        assert got[b"content-type"] == sse.MEDIA_TYPE
         assert got[b"cache-control"] == b"no-cache"
         assert got[b"x-accel-buffering"] == b"no"
         assert b"x-modelmux-streaming" not in got

@@ -64,6 +64,16 @@ def test_a_body_goes_to_its_own_wire_as_it_came_but_for_the_model():
     assert call.with_model("other").encode(wire).body == odd.replace(b'"m"', b'"other"')
 
 
+def test_a_request_whose_path_names_the_model_is_read_with_what_the_path_says():
+    class InPath(LineWire):
+        @property
+        def in_path(self) -> bool:
+            return True
+
+    call = Call(InPath(), b'{"model":"","text":"hi"}', Envelope("m", stream=True))
+    assert (call.request.model, call.request.stream) == ("m", True)
+
+
 def test_a_body_is_decoded_once_and_only_when_read():
     class Counting(LineWire):
         decoded = 0

@@ -11,6 +11,7 @@ from modelmux.wire.anthropic_messages.schema import NAME
 from modelmux.wire.anthropic_messages.stream_decode import Decoder
 from modelmux.wire.anthropic_messages.stream_encode import Encoder
 from modelmux.wire.base import Operation
+from modelmux.wire.framing import sse
 from modelmux.wire.framing.relay import Relay
 
 decode_token_count = counting.decode_answer
@@ -25,6 +26,13 @@ class AnthropicMessages:
     @property
     def name(self) -> str:
         return NAME
+
+    @property
+    def in_path(self) -> bool:
+        return False
+
+    def stream_type(self, envelope: Envelope) -> bytes:
+        return sse.MEDIA_TYPE
 
     def envelope(self, body: bytes) -> Envelope:
         return request_decode.envelope(body)
@@ -45,6 +53,9 @@ class AnthropicMessages:
 
     def encode_response(self, response: Response, envelope: Envelope) -> bytes:
         return responses.encode(response, envelope)
+
+    def encode_token_count(self, input_tokens: int) -> bytes:
+        return counting.encode_answer(input_tokens)
 
     def summarise(self, body: bytes) -> Summary:
         return responses.summarise(body)

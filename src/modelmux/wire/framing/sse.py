@@ -9,6 +9,8 @@ from modelmux.errors import ProtocolViolation
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """An event larger than this is an attack or a bug: generated images in one event reach 10 MB."""
 
+MEDIA_TYPE = b"text/event-stream; charset=utf-8"
+
 COMMENT = ":"
 """Stands in `SSE.event` for a comment line, which servers send to show that they are alive."""
 

@@ -7,6 +7,7 @@ from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.response import Failure, Response, Summary
 from modelmux.wire.base import Operation
+from modelmux.wire.framing import sse
 from modelmux.wire.framing.relay import Relay
 from modelmux.wire.openai_chat import (
     envelopes,
@@ -30,6 +31,13 @@ class OpenAIChat:
     def name(self) -> str:
         return NAME
 
+    @property
+    def in_path(self) -> bool:
+        return False
+
+    def stream_type(self, envelope: Envelope) -> bytes:
+        return sse.MEDIA_TYPE
+
     def envelope(self, body: bytes) -> Envelope:
         return envelopes.decode(body)
 
@@ -47,6 +55,9 @@ class OpenAIChat:
 
     def encode_response(self, response: Response, envelope: Envelope) -> bytes:
         return responses.encode(response, envelope)
+
+    def encode_token_count(self, input_tokens: int) -> bytes:
+        return b'{"input_tokens":%d}' % input_tokens
 
     def summarise(self, body: bytes) -> Summary:
         return responses.summarise(body)
