@@ -197,6 +197,7 @@ def _context(call: Call, request: HttpRequest, keyring: Keyring) -> None:
     call.meter.started = request.started
     call.headers = keyring.not_ours(request)
     call.headers |= {name: headers[name] for name in _TRAVELLING if name in headers}
+    call.fields = request.fields
     call.tags = call.caller.tags
     if tags := headers.get("x-modelmux-tags"):
         call.tags = {**call.caller.tags, **_tags(tags)}

@@ -33,9 +33,22 @@ _WANTED: Mapping[bytes, str] = {
 
 
 class HttpRequest:
-    """One request. `headers` holds the fields that endpoints read, by lower-case name."""
+    """One request.
 
-    __slots__ = ("body", "headers", "method", "parameters", "path", "peer", "query", "started")
+    `headers` holds the fields that endpoints read, by lower-case name; `fields` has all of them.
+    """
+
+    __slots__ = (
+        "body",
+        "fields",
+        "headers",
+        "method",
+        "parameters",
+        "path",
+        "peer",
+        "query",
+        "started",
+    )
 
     def __init__(
         self,
@@ -57,6 +70,7 @@ class HttpRequest:
             started: Monotonic time at which the request began.
         """
         self.method = method
+        self.fields = fields
         self.path = path
         self.query = query
         self.body = body

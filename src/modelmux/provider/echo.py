@@ -7,7 +7,8 @@ from modelmux.ir import events as ev
 from modelmux.ir.parts import Text
 from modelmux.ir.request import Request
 from modelmux.ir.response import Response, Usage
-from modelmux.provider import estimate
+from modelmux.provider.estimate import counted
+from modelmux.target import estimate
 from modelmux.target.call import Call
 from modelmux.target.reply import Events, Reply
 
@@ -32,7 +33,7 @@ class Echo:
         """Answer with the last text of the caller's. Raises `InvalidRequest`."""
         request = call.request
         if call.operation == "count_tokens":
-            return estimate.counted(request, call.wire, NAME)
+            return counted(request, call.wire, NAME)
         text = _last_words(request)
         usage = Usage(estimate.input_tokens(request), estimate.text_tokens(text), estimated=True)
         response = Response(

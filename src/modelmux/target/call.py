@@ -5,7 +5,7 @@ something changed it; so a call and a target on the same wire exchange their own
 second code path for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,6 +59,7 @@ class Call:
         deadline: Monotonic time after which nobody wants the answer, or `None`.
         headers: Fields of the caller's that may travel on, by lower-case name.
         tags: The caller's own labels for this call.
+        fields: Every header field that came with it, names in lower case; only rules read them.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Call:
         "caller",
         "deadline",
         "envelope",
+        "fields",
         "headers",
         "id",
         "meter",
@@ -98,6 +100,7 @@ class Call:
         self.deadline: float | None = None
         self.headers: Mapping[str, str] = {}
         self.tags: Mapping[str, str] = {}
+        self.fields: Sequence[tuple[bytes, bytes]] = ()
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -163,6 +166,7 @@ class Call:
         made.deadline = self.deadline
         made.headers = self.headers
         made.tags = self.tags
+        made.fields = self.fields
         made._raw = self._raw
         made._request = self._request
         return made
