@@ -26,7 +26,7 @@ from modelmux.target.record import CallRecord
 from modelmux.telemetry import lines
 from modelmux.telemetry.exposition import Connections
 from modelmux.wire.anthropic_messages import errors as anthropic_errors
-from modelmux.wire.openai_chat import errors as openai_errors
+from modelmux.wire.openai import errors as openai_errors
 from tests.docs.player import ROOT
 from tools import make_config_reference
 

@@ -23,7 +23,11 @@ class Extra(Struct, frozen=True):
     wire: str
     """Name of the wire that understands `fields`."""
     fields: Mapping[str, Raw]
-    """Values by JSON Pointer relative to the object, such as `/function/x`."""
+    """Values by JSON Pointer relative to the object, such as `/function/x`.
+
+    A name without the slash is the wire's own note of how the object was written: it says nothing
+    to anybody else, and is no loss there.
+    """
     at: str = ""
     """JSON Pointer of the object in the caller's body, for messages to the caller."""
     content: frozenset[str] = frozenset()

@@ -41,6 +41,10 @@ class Profile(Struct, frozen=True):
     """The model cannot be kept from thinking."""
     stream_usage: bool = True
     """The server understands `stream_options.include_usage`."""
+    custom_tools: bool = False
+    """The model can be offered tools that take free text."""
+    tools_wire: str = ""
+    """The wire on which the model calls tools while it thinks, where not every one will do."""
 
 
 UNKNOWN = Profile()

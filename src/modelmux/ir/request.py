@@ -27,6 +27,12 @@ class Envelope(Struct, frozen=True):
     """How many answers were asked for (`n`)."""
     spelling: frozenset[str] = frozenset()
     """As `Request.spelling`."""
+    has_tools: bool = False
+    """Whether the model is offered tools, where the wire looks."""
+    echo: Mapping[str, Raw] = {}
+    """Fields of the request that an answer repeats, on a wire whose answers do."""
+    answer_id: str = ""
+    """What the answer is to be called where the target's own name for it cannot stand."""
 
 
 class Message(Struct, frozen=True):
@@ -39,6 +45,14 @@ class Message(Struct, frozen=True):
     extra: Extra | None = None
 
 
+class Grammar(Struct, frozen=True):
+    """What the input of a custom tool must look like."""
+
+    syntax: str
+    """`lark` or `regex`."""
+    definition: str
+
+
 class Tool(Struct, frozen=True):
     """A function the model may ask the caller to run."""
 
@@ -49,10 +63,14 @@ class Tool(Struct, frozen=True):
     strict: bool | None = None
     cache_control: CacheControl | None = None
     extra: Extra | None = None
+    custom: bool = False
+    """It takes free text and not JSON."""
+    grammar: Grammar | None = None
+    """Of a custom tool; `None`: any text."""
 
 
 class GenericTool(Struct, frozen=True):
-    """A tool of a kind that only one wire knows: run by the provider, or free-form."""
+    """A tool of a kind that only one wire knows, such as one that the provider runs."""
 
     type: str
     name: str

@@ -8,6 +8,7 @@ would see a tool that it never defined. Whole answers and streams go through the
 from collections.abc import Iterable, Mapping
 from typing import Literal, assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -25,6 +26,8 @@ class Restore(Struct, frozen=True):
     """The caller's tool names by the names the target knows."""
     fenced_json: bool = False
     """The target was asked in words for JSON and may wrap it in a Markdown fence."""
+    custom_tools: frozenset[str] = frozenset()
+    """The caller's tools of free text, which the target knows as functions of one `input`."""
 
 
 class Restorer:
@@ -34,13 +37,20 @@ class Restorer:
         self._restore = restore
         self._called = False  # a tool of the caller's own was called
         self._fence: _Fence | None = None
+        self._input: list[str] | None = None  # of a custom tool, while its call is open
 
     def feed(self, event: ev.Event) -> list[ev.Event]:
         """The events to pass on for `event`, in order."""
         match event:
             case ev.PartStart(index=index, part=part):
-                self._fence = None
+                self._fence = self._input = None
                 return [ev.PartStart(index, self._start(part))]
+            case ev.PartDelta(text=text) if self._input is not None:
+                self._input.append(text)
+                return []
+            case ev.PartEnd(index=index) if self._input is not None:
+                text = _free_text("".join(self._input))
+                return [ev.PartDelta(index, text), event] if text else [event]
             case ev.PartDelta(text=text) if self._fence is not None and text:
                 kept = self._fence.feed(text)
                 return [replace(event, text=kept)] if kept or event.citation else []
@@ -58,13 +68,32 @@ class Restorer:
                 return Text(part.arguments)
             case ToolCall(name=name):
                 self._called = True
-                return replace(part, name=self._restore.tool_names.get(name, name))
+                name = self._restore.tool_names.get(name, name)
+                if name in self._restore.custom_tools:
+                    self._input = [part.arguments]
+                    return replace(part, name=name, arguments="", custom=True)
+                return replace(part, name=name)
             case Text() if self._restore.fenced_json:
                 self._fence = _Fence()
                 head = self._fence.feed(part.text)
                 return replace(part, text=head)
             case _:
                 return part
+
+
+class _Arguments(Struct):
+    input: str
+
+
+_arguments = msgspec.json.Decoder(_Arguments)
+
+
+def _free_text(arguments: str) -> str:
+    """What the model wrote for a tool of free text; what is none of it, as it is."""
+    try:
+        return _arguments.decode(arguments).input
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return arguments
 
 
 class _Fence:

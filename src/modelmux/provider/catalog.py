@@ -51,6 +51,8 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     forced_tools: bool | UnsetType = UNSET
     thinks_always: bool | UnsetType = UNSET
     stream_usage: bool | UnsetType = UNSET
+    custom_tools: bool | UnsetType = UNSET
+    tools_wire: str | UnsetType = UNSET
 
     def over(self, profile: Profile) -> Profile:
         """`profile` with what this row says put in its place."""

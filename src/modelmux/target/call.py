@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from modelmux.ir import custom
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
+from modelmux.ir.restore import Restore
 from modelmux.wire.base import Operation, Wire
 
 
@@ -177,11 +179,16 @@ class Call:
         Raises:
             InvalidRequest: The body is not a request of the caller's wire, or contradicts itself.
         """
-        if wire is self.wire and self._raw is not None:
+        # Reasoning that another wire's target gave is for that one alone.
+        if wire is self.wire and self._raw is not None and b'"modelmux' not in self._raw:
             return Encoded(
                 wire.readdress(self._raw, self.envelope, self.model, profile.stream_usage)
             )
         request = self.request
         if request.model != self.model or request.stream != self.envelope.stream:
             request = replace(request, model=self.model, stream=self.envelope.stream)
+        if request.tools and not profile.custom_tools and (names := custom.names(request)):
+            encoded = wire.encode_request(custom.as_functions(request), profile)
+            restore = replace(encoded.restore or Restore(), custom_tools=names)
+            return replace(encoded, restore=restore)
         return wire.encode_request(request, profile)

@@ -165,6 +165,8 @@ def merge(value: dict[str, object], extra: Extra | None, wire: str) -> dict[str,
     if extra is None or extra.wire != wire:
         return value
     for pointer, raw in extra.fields.items():
+        if pointer[:1] != "/":
+            continue  # a note of the wire's own
         name = pointer[1:]
         if "/" not in name and "~" not in name:
             value[name] = raw
@@ -191,6 +193,8 @@ def losses(extra: Extra | None, wire: str) -> Iterator[Loss]:
     if extra is None or extra.wire == wire:
         return
     for pointer in extra.fields:
+        if pointer[:1] != "/":
+            continue
         kind: LossKind = "content" if pointer in extra.content else "tuning"
         yield Loss(extra.at + pointer, f"{wire} has no such field", kind)
 

@@ -160,3 +160,19 @@ def test_a_fence_is_left_alone_where_nobody_asked_for_json():
 def test_calls_and_thoughts_are_no_fenced_texts():
     told = response(Reasoning("```\nx\n```"), ToolCall("i", "f", "```"))
     assert restore_response(told, FENCED) == told
+
+
+def test_the_function_of_a_custom_tool_gives_free_text_again() -> None:
+    restore = Restore(tool_names={"a_b": "a.b"}, custom_tools=frozenset({"a.b"}))
+    call = ToolCall("1", "a_b", '{"input":"x\\ny"}')
+    response = Response("r", "m", (call,), "tool_call")
+    restored = restore_response(response, restore)
+    assert restored.parts == (ToolCall("1", "a.b", "x\ny", custom=True),)
+
+
+def test_arguments_that_are_not_those_of_a_custom_tool_stay() -> None:
+    restore = Restore(custom_tools=frozenset({"f"}))
+    response = Response("r", "m", (ToolCall("1", "f", "not JSON"), ToolCall("2", "g")), "tool_call")
+    first, second = restore_response(response, restore).parts
+    assert first == ToolCall("1", "f", "not JSON", custom=True)
+    assert second == ToolCall("2", "g")

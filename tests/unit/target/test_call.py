@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -6,6 +7,7 @@ from modelmux.ir.parts import Text
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Encoded, Envelope, Message, Request
 from modelmux.target.call import ANONYMOUS, Call
+from modelmux.wire import anthropic_messages, openai_chat
 from modelmux.wire.base import Operation
 from tests.support import linewire, targets
 from tests.support.linewire import LineWire
@@ -145,3 +147,29 @@ def test_the_profile_decides_whether_usage_is_asked_for():
     assert wire.asked is True
     call.encode(wire, Profile(stream_usage=False))
     assert wire.asked is False
+
+
+def test_reasoning_of_another_wires_target_does_not_go_to_this_ones():
+    block = {"type": "thinking", "thinking": "t", "signature": "modelmux/other:s:x"}
+    said = {"role": "assistant", "content": [block, {"type": "text", "text": "a"}]}
+    ask = {"role": "user", "content": "q"}
+    body = msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": [ask, said, ask]})
+    wire = anthropic_messages.WIRE
+    encoded = Call(wire, body, wire.envelope(body)).encode(wire)
+    assert b"modelmux" not in encoded.body
+    assert [loss.path for loss in encoded.losses] == ["/messages/1/parts/0"]
+
+
+def test_tools_of_free_text_are_functions_where_the_model_knows_no_others():
+    tool = {"type": "custom", "custom": {"name": "patch"}}
+    ask = {"role": "user", "content": "q"}
+    body = msgspec.json.encode({"model": "m", "messages": [ask], "tools": [tool]})
+    wire = openai_chat.WIRE
+    call = Call(wire, body, wire.envelope(body))
+    encoded = call.encode(anthropic_messages.WIRE)
+    (said,) = msgspec.json.decode(encoded.body)["tools"]
+    assert said["input_schema"]["required"] == ["input"]
+    assert encoded.restore is not None
+    assert encoded.restore.custom_tools == {"patch"}
+    native = call.with_request(call.request).encode(wire, Profile(custom_tools=True))
+    assert msgspec.json.decode(native.body)["tools"] == [tool]

@@ -211,3 +211,9 @@ def test_any_name_can_be_replaced_in_any_object(rest, old, new):
         **rest,
         "model": new,
     }
+
+
+def test_a_note_of_the_wires_own_is_neither_written_back_nor_a_loss() -> None:
+    kept = Extra("w", {"item": Raw(b"1"), "/x": Raw(b"2")})
+    assert extra.merge({}, kept, "w") == {"x": Raw(b"2")}
+    assert [loss.path for loss in extra.losses(kept, "other")] == ["/x"]

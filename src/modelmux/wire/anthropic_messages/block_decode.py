@@ -26,7 +26,7 @@ from modelmux.ir.parts import (
     ToolResult,
     Uri,
 )
-from modelmux.wire import extra
+from modelmux.wire import extra, sealed
 from modelmux.wire.anthropic_messages import schema
 from modelmux.wire.anthropic_messages.schema import NAME
 
@@ -129,9 +129,13 @@ class Reader:
             case schema.ImageBlock() | schema.DocumentBlock():
                 return _media(block, _keep(unknown, at, index))
             case schema.ThinkingBlock(text, signature):
+                if (foreign := sealed.unseal(text, signature)) is not None:
+                    return foreign
                 kept = _keep(unknown, at, index)
                 return Reasoning(text, signature or None, origin=NAME, extra=kept)
             case schema.RedactedThinkingBlock(data):
+                if (foreign := sealed.unseal("", data)) is not None:
+                    return foreign
                 return Reasoning(encrypted=data, origin=NAME, extra=_keep(unknown, at, index))
             case schema.ServerToolUseBlock() | schema.McpToolUseBlock():
                 return self._server_tool_call(block, unknown, at, index)

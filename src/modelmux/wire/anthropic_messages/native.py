@@ -101,13 +101,13 @@ def _blocks(parts: Sequence[Part], path: str, losses: list[Loss]) -> list[object
         block = _block(part, at, losses)
         if isinstance(block, str):
             losses.append(Loss(at, block, "content"))
-        else:
+        elif block is not None:
             out.append(block)
     return out
 
 
-def _block(part: Part, path: str, losses: list[Loss]) -> Block | Raw | str:
-    """The block for `part`; or why there is none."""
+def _block(part: Part, path: str, losses: list[Loss]) -> Block | Raw | str | None:
+    """The block for `part`; or why there is none; `None` where `losses` says so."""
     match part:
         case Text():
             return block_encode.text(part, block_encode.own_citations(part.citations))
@@ -117,7 +117,8 @@ def _block(part: Part, path: str, losses: list[Loss]) -> Block | Raw | str:
             return _tool_result(part, path, losses)
         case Reasoning(origin=origin):
             if origin != NAME:
-                return f"{NAME} takes back its own thinking only"
+                losses.append(Loss(path, f"{NAME} takes back its own thinking only"))
+                return None
             return block_encode.reasoning(part)
         case Blob() | Uri() | File():
             return block_encode.media(part, as_said=True)

@@ -26,7 +26,7 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.request import Envelope
 from modelmux.ir.response import Response, Summary
-from modelmux.wire import extra
+from modelmux.wire import extra, sealed
 from modelmux.wire.anthropic_messages import (
     block_decode,
     block_encode,
@@ -168,9 +168,10 @@ def _own(part: ServerToolCall | Generic | ServerToolResult) -> Block | Raw | Non
 def _reasoning(part: Reasoning) -> Block | None:
     if part.origin == NAME:
         return block_encode.reasoning(part)
-    if not part.text and part.encrypted is not None:  # only its own provider can read it
-        return None
-    return {"type": "thinking", "thinking": part.text, "signature": ""}
+    opaque = sealed.seal(part)
+    if part.text:
+        return {"type": "thinking", "thinking": part.text, "signature": opaque or ""}
+    return None if opaque is None else {"type": "redacted_thinking", "data": opaque}
 
 
 def cited(citation: Citation) -> Block | Raw | None:

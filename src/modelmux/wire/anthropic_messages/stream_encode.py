@@ -39,7 +39,7 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.request import Envelope
 from modelmux.ir.response import NO_USAGE, Usage
-from modelmux.wire import extra
+from modelmux.wire import extra, sealed
 from modelmux.wire.anthropic_messages import block_encode, counts, errors, finish
 from modelmux.wire.anthropic_messages.block_encode import Block
 from modelmux.wire.anthropic_messages.response import answer_block, cited
@@ -146,7 +146,7 @@ class Encoder:
             case Text(text=text, citations=citations):
                 said = self._add(text) if text else b""
                 return said + b"".join([self._cite(citation) for citation in citations])
-            case Reasoning(text=text, signature=signature, encrypted=None):
+            case Reasoning(text=text, signature=signature) if self._open and self._open.prefix:
                 self._sign(signature or "")
                 return self._add(text) if text else b""
             case Refusal(text=text) | ToolCall(arguments=text) | ServerToolCall(arguments=text):
@@ -178,7 +178,7 @@ class Encoder:
 
     def _sign(self, signature: str) -> None:
         opened = self._open
-        if opened and isinstance(opened.part, Reasoning) and opened.part.origin == NAME:
+        if opened and isinstance(opened.part, Reasoning):
             opened.signature += signature
 
     def _cite(self, citation: Citation) -> bytes:
@@ -193,13 +193,24 @@ class Encoder:
 
     def _end_part(self) -> bytes:
         opened, self._open, self._prefix = self._open, None, b""
-        if opened is None or opened.held:
+        if opened is None:
             return b""
+        if isinstance(opened.part, Reasoning) and opened.part.origin != NAME:
+            opened.signature = sealed.seal(_signed(opened.part, opened.signature)) or ""
+        if opened.held:
+            return self._redacted(opened) if opened.signature else b""
         out = self._end_arguments(opened) if opened.prefix.endswith(_ARGUMENTS) else b""
         if opened.signature:
             delta = {"type": "signature_delta", "signature": opened.signature}
             out += _frame("content_block_delta", index=opened.index, delta=delta)
         return out + _frame("content_block_stop", index=opened.index)
+
+    def _redacted(self, opened: _Open) -> bytes:
+        """Thinking without a text, which only its own provider can read."""
+        self._blocks += 1
+        block = {"type": "redacted_thinking", "data": opened.signature}
+        start = _frame("content_block_start", index=opened.index, content_block=block)
+        return start + _frame("content_block_stop", index=opened.index)
 
     def _end_arguments(self, opened: _Open) -> bytes:
         """What is missing of a tool's arguments: all SDKs parse them, and some take nothing ill."""
@@ -231,6 +242,10 @@ class Encoder:
         return replace(usage, extra=Extra(usage.extra.wire, fields))
 
 
+def _signed(part: Reasoning, signature: str) -> Reasoning:
+    return replace(part, signature=signature or None)
+
+
 def _opening(part: Part) -> tuple[object, bytes]:
     """The block with which a part begins, and how its deltas do; `None` where there is none."""
     match part:
@@ -238,12 +253,12 @@ def _opening(part: Part) -> tuple[object, bytes]:
             return answer_block(replace(part, text="", citations=())), _TEXT
         case Refusal():
             return {"type": "text", "text": ""}, _TEXT
-        case Reasoning(encrypted=None):
-            return answer_block(replace(part, text="", signature=None)), _THINKING
-        case Reasoning(origin=origin):
-            if origin == NAME:
-                return answer_block(part), b""
-            return {"type": "thinking", "thinking": "", "signature": ""}, _THINKING
+        case Reasoning(origin=origin, encrypted=encrypted):
+            if origin != NAME:
+                return {"type": "thinking", "thinking": "", "signature": ""}, _THINKING
+            if encrypted is None:
+                return answer_block(replace(part, text="", signature=None)), _THINKING
+            return answer_block(part), b""
         case ToolCall():
             return answer_block(replace(part, arguments="", custom=False)), _ARGUMENTS
         case ServerToolCall(origin=origin):

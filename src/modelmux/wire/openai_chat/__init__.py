@@ -9,13 +9,8 @@ from modelmux.ir.response import Failure, Response, Summary
 from modelmux.wire.base import Operation
 from modelmux.wire.framing import sse
 from modelmux.wire.framing.relay import Relay
-from modelmux.wire.openai_chat import (
-    envelopes,
-    errors,
-    request_decode,
-    request_encode,
-    responses,
-)
+from modelmux.wire.openai import errors
+from modelmux.wire.openai_chat import envelopes, request_decode, request_encode, responses
 from modelmux.wire.openai_chat.relay import Watch
 from modelmux.wire.openai_chat.schema import NAME
 from modelmux.wire.openai_chat.stream_decode import Decoder

@@ -9,8 +9,9 @@ from msgspec import Raw, Struct
 
 from modelmux.ir.parts import Blob, Extra, Text
 from modelmux.wire import extra
-from modelmux.wire.openai_chat import media
-from modelmux.wire.openai_chat.schema import NAME, NULL, objects
+from modelmux.wire.openai import media
+from modelmux.wire.openai.values import NULL, objects
+from modelmux.wire.openai_chat.schema import NAME
 
 SPOKEN = Extra(NAME, {"/audio": NULL})
 """Marks a text as the transcript of the sound that follows; the value is not written."""

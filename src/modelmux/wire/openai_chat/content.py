@@ -19,7 +19,8 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.request import Loss
 from modelmux.wire import extra
-from modelmux.wire.openai_chat import markers, media
+from modelmux.wire.openai import media
+from modelmux.wire.openai_chat import markers
 from modelmux.wire.openai_chat.schema import NAME
 
 Json = dict[str, object]

@@ -5,8 +5,8 @@ from msgspec import Raw, Struct
 
 from modelmux.ir.request import Envelope
 from modelmux.wire import extra
+from modelmux.wire.openai.values import objects, present
 from modelmux.wire.openai_chat import calls
-from modelmux.wire.openai_chat.schema import objects, present
 
 
 class _StreamOptions(Struct):

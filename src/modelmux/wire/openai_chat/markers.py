@@ -9,7 +9,8 @@ from msgspec import Raw, Struct
 
 from modelmux.ir.parts import CacheControl, Extra
 from modelmux.wire import extra
-from modelmux.wire.openai_chat.schema import NAME, objects, present
+from modelmux.wire.openai.values import objects, present
+from modelmux.wire.openai_chat.schema import NAME
 
 BREAKPOINT = "/prompt_cache_breakpoint"
 """Where a marker of OpenAI's own kind is kept: of it, only the wish to cache is neutral.

@@ -25,8 +25,10 @@ from modelmux.ir.parts import (
 from modelmux.ir.request import Message, Role
 from modelmux.wire import extra
 from modelmux.wire.extra import Fields
-from modelmux.wire.openai_chat import calls, citations, markers, media, reasoning, schema
-from modelmux.wire.openai_chat.schema import NAME, NULL, present
+from modelmux.wire.openai import media, values
+from modelmux.wire.openai.values import NULL, present
+from modelmux.wire.openai_chat import calls, citations, markers, reasoning, schema
+from modelmux.wire.openai_chat.schema import NAME
 
 _KNOWN_TYPES = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 
@@ -174,8 +176,8 @@ class Reading:
             case schema.ContentPart(type="input_audio", input_audio=schema.InputAudio(data, form)):
                 content = media.standard_base64(data, f"{place}/input_audio/data")
                 part = Blob("audio", media.audio_type(form), content, extra=kept)
-            case schema.ContentPart(type="file", file=schema.FileFile() as file):
-                part = media.file(file, f"{place}/file", kept)
+            case schema.ContentPart(type="file", file=media.FileFile() as file):
+                part = media.file(file, f"{place}/file", NAME, kept)
                 self.bare_files |= isinstance(part, Blob) and "," not in (file.file_data or "")
             case schema.ContentPart(type="refusal", refusal=str(refusal)):
                 return Refusal(refusal, extra=kept)
@@ -183,7 +185,7 @@ class Reading:
                 raise _bad(place, f"a part of type {p.type!r} has a `{p.type}`")
             case _:
                 content_raw = self._raw_message(at).content
-                return Generic(p.type, NAME, schema.raws.decode(content_raw)[index])
+                return Generic(p.type, NAME, values.raws.decode(content_raw)[index])
         if p.cache_control or p.prompt_cache_breakpoint:
             cache = markers.decode(p.cache_control, p.prompt_cache_breakpoint, place)
             part = replace(part, cache_control=cache)
@@ -193,7 +195,7 @@ class Reading:
         found = calls.decode(call, "", self.kept(f"{at}/tool_calls/{index}"))
         if found is not None:
             return found
-        raw = schema.raws.decode(self._raw_message(at).tool_calls)[index]
+        raw = values.raws.decode(self._raw_message(at).tool_calls)[index]
         return Generic(f"{calls.CALL_TYPE}{call.type}", NAME, raw)
 
     def _result(self, m: schema.Message, call_id: str, at: str) -> ToolResult:

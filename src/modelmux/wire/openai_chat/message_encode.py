@@ -17,9 +17,9 @@ from modelmux.ir.parts import (
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Loss, Message, Request, Role
 from modelmux.wire import extra
+from modelmux.wire.openai.names import Names
 from modelmux.wire.openai_chat import calls, content, reasoning
 from modelmux.wire.openai_chat.content import Json, Target
-from modelmux.wire.openai_chat.names import Names
 from modelmux.wire.openai_chat.request_decode import BARE_FILES
 from modelmux.wire.openai_chat.schema import NAME
 

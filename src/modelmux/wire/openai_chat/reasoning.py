@@ -30,7 +30,8 @@ from msgspec import Raw, Struct
 
 from modelmux.ir.parts import Extra, Reasoning
 from modelmux.wire import extra
-from modelmux.wire.openai_chat.schema import NAME, NULL
+from modelmux.wire.openai.values import NULL
+from modelmux.wire.openai_chat.schema import NAME
 
 FORMAT = "modelmux/"
 """What the format of our own details begins with; the origin's name follows."""

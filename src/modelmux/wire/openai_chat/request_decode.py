@@ -9,6 +9,7 @@ from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import CacheControl, Extra
 from modelmux.ir.request import (
     GenericTool,
+    Grammar,
     ReasoningOptions,
     Request,
     ResponseFormat,
@@ -18,9 +19,11 @@ from modelmux.ir.request import (
 )
 from modelmux.wire import extra
 from modelmux.wire.extra import Fields
+from modelmux.wire.openai import values
+from modelmux.wire.openai.values import present
 from modelmux.wire.openai_chat import calls, markers, schema
 from modelmux.wire.openai_chat.message_decode import Reading
-from modelmux.wire.openai_chat.schema import NAME, present
+from modelmux.wire.openai_chat.schema import NAME
 
 ANY = "any"
 """In `spelling`: `tool_choice` is Mistral's `any`, which others call `required`."""
@@ -170,14 +173,27 @@ def _tool(tool: schema.Tool, index: int, body: bytes, reading: Reading) -> Tool 
             raise InvalidRequest(f"{path}: expected a function", param=path)
         cache = markers.decode(tool.cache_control, Raw(), at) if tool.cache_control else None
         return _function(tool.function, cache, reading.kept(at))
-    raw = schema.raws.decode(_field(body, "tools"))[index]
-    name = tool.type
-    if present(tool.custom):
+    raw = values.raws.decode(_field(body, "tools"))[index]
+    if not present(tool.custom):
+        return GenericTool(tool.type, tool.type, NAME, raw)
+    return _custom(tool, raw, at)
+
+
+def _custom(tool: schema.Tool, raw: Raw, at: str) -> Tool | GenericTool:
+    """A tool of free text; one that says more of itself than is known, as it came."""
+    try:
+        known = schema.custom_definition.decode(tool.custom)
+    except extra.MALFORMED:
         try:
-            name = schema.custom_definition.decode(tool.custom).name
+            name = schema.custom_name.decode(tool.custom).name
         except extra.MALFORMED as exc:
             raise extra.invalid(exc, f"{at}/custom") from None
-    return GenericTool(tool.type, name, NAME, raw)
+        return GenericTool(tool.type, name, NAME, raw)
+    grammar = None
+    if known.format is not None:
+        grammar = Grammar(known.format.grammar.syntax, known.format.grammar.definition)
+    cache = markers.decode(tool.cache_control, Raw(), at) if tool.cache_control else None
+    return Tool(known.name, known.description, cache_control=cache, custom=True, grammar=grammar)
 
 
 def _function(
@@ -314,4 +330,4 @@ def _superseded(full: schema.FullRequest) -> list[str]:
 
 
 def _field(body: bytes, name: str) -> Raw:
-    return schema.objects.decode(body)[name]
+    return values.objects.decode(body)[name]

@@ -21,10 +21,10 @@ from modelmux.ir.request import (
 )
 from modelmux.ir.restore import Restore
 from modelmux.wire import extra
+from modelmux.wire.openai.names import Names
 from modelmux.wire.openai_chat import tools
 from modelmux.wire.openai_chat.content import Json
 from modelmux.wire.openai_chat.message_encode import Writer
-from modelmux.wire.openai_chat.names import Names
 from modelmux.wire.openai_chat.request_decode import REASONING, THINKING
 from modelmux.wire.openai_chat.schema import NAME
 

@@ -12,18 +12,11 @@ from modelmux.ir.request import Envelope
 from modelmux.ir.response import NO_USAGE, Failure, Response, Summary
 from modelmux.wire import extra
 from modelmux.wire.extra import Fields
-from modelmux.wire.openai_chat import (
-    audio,
-    calls,
-    citations,
-    errors,
-    media,
-    reasoning,
-    schema,
-    usage,
-)
+from modelmux.wire.openai import errors, media, values
+from modelmux.wire.openai.values import present
+from modelmux.wire.openai_chat import audio, calls, citations, reasoning, schema, usage
 from modelmux.wire.openai_chat.content import Json
-from modelmux.wire.openai_chat.schema import NAME, present
+from modelmux.wire.openai_chat.schema import NAME
 
 _MESSAGE = "/choices/0/message"
 _OF_CALL = re.compile(r"/choices/0/message/tool_calls/\d+(?=/)")
@@ -128,7 +121,7 @@ def _kept(
         kept["/choices/0/stop_reason"] = Raw(msgspec.json.encode(choice.stop_reason))
     if r.choices and len(r.choices) > 1:
         kept = {k: v for k, v in kept.items() if not _OF_OTHERS.match(k)}
-        others = schema.raws.decode(schema.objects.decode(body)["choices"])[1:]
+        others = values.raws.decode(values.objects.decode(body)["choices"])[1:]
         kept.update({f"/choices/{n}": raw for n, raw in enumerate(others, 1)})
     return kept
 
@@ -204,9 +197,9 @@ def _calls(
 
 def _generic(call: schema.ToolCall, body: bytes, index: int) -> Generic:
     """A call of a kind that is not known, as it came."""
-    choice = schema.raws.decode(schema.objects.decode(body)["choices"])[0]
-    message = schema.objects.decode(schema.objects.decode(choice)["message"])
-    raw = schema.raws.decode(message["tool_calls"])[index]
+    choice = values.raws.decode(values.objects.decode(body)["choices"])[0]
+    message = values.objects.decode(values.objects.decode(choice)["message"])
+    raw = values.raws.decode(message["tool_calls"])[index]
     return Generic(f"{calls.CALL_TYPE}{call.type}", NAME, raw)
 
 

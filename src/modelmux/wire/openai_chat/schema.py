@@ -12,23 +12,9 @@ from msgspec import Raw, Struct
 
 from modelmux.errors import ProtocolViolation
 from modelmux.wire import extra
+from modelmux.wire.openai.media import FileFile
 
 NAME = "openai.chat"
-
-NULL = Raw(b"null")
-
-
-def present(raw: Raw) -> bool:
-    """Whether a field came, and was not an explicit null, which means the same as no field."""
-    return bool(raw) and raw != NULL
-
-
-def fields_of(raw: bytes | Raw) -> dict[str, Raw]:
-    """The fields of an object; none where it is not one."""
-    try:
-        return objects.decode(raw)
-    except extra.MALFORMED:
-        return {}
 
 
 class ImageURL(Struct, forbid_unknown_fields=True):
@@ -39,12 +25,6 @@ class ImageURL(Struct, forbid_unknown_fields=True):
 class InputAudio(Struct, forbid_unknown_fields=True):
     data: str
     format: str
-
-
-class FileFile(Struct, forbid_unknown_fields=True):
-    file_data: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
 
 
 class ContentPart(Struct, forbid_unknown_fields=True):
@@ -120,8 +100,24 @@ class Named(Struct, forbid_unknown_fields=True):
     name: str
 
 
-class CustomDefinition(Struct):
-    """The rest of it travels as it came."""
+class CustomGrammar(Struct, forbid_unknown_fields=True):
+    syntax: str
+    definition: str
+
+
+class CustomFormat(Struct, forbid_unknown_fields=True):
+    type: Literal["grammar"]
+    grammar: CustomGrammar
+
+
+class CustomDefinition(Struct, forbid_unknown_fields=True):
+    name: str
+    description: str | None = None
+    format: CustomFormat | None = None
+
+
+class CustomName(Struct):
+    """Of one with fields that are not known, which travels as it came."""
 
     name: str = ""
 
@@ -367,11 +363,10 @@ class PlainChunk(Struct, gc=False):
 
 allowed_tool = msgspec.json.Decoder(AllowedTool)
 custom_definition = msgspec.json.Decoder(CustomDefinition)
+custom_name = msgspec.json.Decoder(CustomName)
 plain_request = msgspec.json.Decoder(Request)
 full_request = extra.Schema(FullRequest)
 response = extra.Schema(Response, ProtocolViolation)
 plain_chunk = msgspec.json.Decoder(PlainChunk)
 chunk = msgspec.json.Decoder(Chunk)
 audio = msgspec.json.Decoder(Audio)
-objects = msgspec.json.Decoder(dict[str, Raw])
-raws = msgspec.json.Decoder(list[Raw])

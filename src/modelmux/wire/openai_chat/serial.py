@@ -20,8 +20,9 @@ from modelmux.errors import ProtocolViolation
 from modelmux.ir.events import Event, PartDelta, PartEnd, PartStart
 from modelmux.ir.parts import Citation, Part, Reasoning, Refusal, Text, ToolCall
 from modelmux.wire import extra
+from modelmux.wire.openai.values import objects
 from modelmux.wire.openai_chat import audio, reasoning
-from modelmux.wire.openai_chat.schema import NAME, objects
+from modelmux.wire.openai_chat.schema import NAME
 
 MAX_HELD = 16 * 1024 * 1024
 """Most characters that wait for their part to open: two large files written by tool calls."""

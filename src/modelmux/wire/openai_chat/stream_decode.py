@@ -14,16 +14,9 @@ from modelmux.ir.events import Event, Fail, Finish, Ping, Start
 from modelmux.ir.response import NO_USAGE, Failure
 from modelmux.wire import extra
 from modelmux.wire.framing import sse
-from modelmux.wire.openai_chat import (
-    calls,
-    citations,
-    errors,
-    reasoning,
-    responses,
-    schema,
-    usage,
-)
-from modelmux.wire.openai_chat.schema import present
+from modelmux.wire.openai import errors
+from modelmux.wire.openai.values import present
+from modelmux.wire.openai_chat import calls, citations, reasoning, responses, schema, usage
 from modelmux.wire.openai_chat.serial import Serial, Slot
 from modelmux.wire.openai_chat.stream_rest import Rest
 

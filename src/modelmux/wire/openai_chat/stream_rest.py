@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 from modelmux.errors import ProtocolViolation
 from modelmux.ir.parts import Blob, Extra
 from modelmux.wire import extra
+from modelmux.wire.openai import values
 from modelmux.wire.openai_chat import audio, reasoning, schema
 from modelmux.wire.openai_chat.schema import NAME
 
@@ -43,7 +44,7 @@ class Rest:
 
     def of_chunk(self, chunk: bytes) -> None:
         """A chunk's own fields, those of earlier chunks aside."""
-        fields = schema.fields_of(chunk)
+        fields = values.fields_of(chunk)
         for name, raw in fields.items():
             if name not in _OF_EVERY_CHUNK and name not in self._seen and self._room(raw):
                 self._seen.add(name)
@@ -51,8 +52,8 @@ class Rest:
 
     def of_choice(self, chunk: bytes) -> None:
         """The fields of the first answer's choice."""
-        for raw in _items(schema.fields_of(chunk).get("choices", Raw())):
-            fields = schema.fields_of(raw)
+        for raw in _items(values.fields_of(chunk).get("choices", Raw())):
+            fields = values.fields_of(raw)
             if bytes(fields.get("index", b"0")) in {b"0", b"null"}:
                 for name, value in fields.items():
                     if name not in _OF_EVERY_CHOICE and self._room(value):
@@ -118,6 +119,6 @@ class Rest:
 
 def _items(raw: Raw) -> list[Raw]:
     try:
-        return schema.raws.decode(raw)
+        return values.raws.decode(raw)
     except extra.MALFORMED:
         return []

@@ -7,11 +7,12 @@ from msgspec import Raw
 from modelmux.errors import InvalidRequest
 from modelmux.ir.request import GenericTool, Loss, Request, Tool, ToolChoice
 from modelmux.wire import extra
+from modelmux.wire.openai.names import Names
+from modelmux.wire.openai.values import objects
 from modelmux.wire.openai_chat import calls, markers
 from modelmux.wire.openai_chat.content import Json
-from modelmux.wire.openai_chat.names import Names
 from modelmux.wire.openai_chat.request_decode import ANY
-from modelmux.wire.openai_chat.schema import NAME, objects
+from modelmux.wire.openai_chat.schema import NAME
 
 _NO_PROPERTIES = Raw(b"{}")
 
@@ -62,7 +63,11 @@ def _tools(
 
 def _tool(tool: Tool, names: Names | None, path: str, losses: list[Loss]) -> Json:
     here = tool.name if names is None else names.here(tool.name)
-    out: Json = {"type": "function", "function": _function(tool, here, mend=names is not None)}
+    out: Json
+    if tool.custom:
+        out = {"type": "custom", "custom": _custom(tool, here)}
+    else:
+        out = {"type": "function", "function": _function(tool, here, mend=names is not None)}
     if tool.cache_control is not None:
         if names is None:
             markers.encode(tool.cache_control, out)
@@ -72,6 +77,16 @@ def _tool(tool: Tool, names: Names | None, path: str, losses: list[Loss]) -> Jso
     if tool.extra is not None:
         losses.extend(extra.losses(tool.extra, NAME))
         extra.merge(out, tool.extra, NAME)
+    return out
+
+
+def _custom(tool: Tool, name: str) -> Json:
+    out: Json = {"name": name}
+    if tool.description is not None:
+        out["description"] = tool.description
+    if tool.grammar is not None:
+        grammar = {"syntax": tool.grammar.syntax, "definition": tool.grammar.definition}
+        out["format"] = {"type": "grammar", "grammar": grammar}
     return out
 
 
@@ -117,11 +132,14 @@ def _choice(choice: ToolChoice, request: Request, names: Names | None) -> object
 
 
 def _named(name: str, request: Request, names: Names | None) -> Json:
-    kinds = {t.name: t.type for t in request.tools if isinstance(t, GenericTool)}
-    if kinds.get(name) == "custom":
-        return {"type": "custom", "custom": {"name": name}}
     here = name if names is None else names.here(name)
+    if any(tool.name == name and _is_custom(tool) for tool in request.tools):
+        return {"type": "custom", "custom": {"name": here}}
     return {"type": "function", "function": {"name": here}}
+
+
+def _is_custom(tool: Tool | GenericTool) -> bool:
+    return tool.type == "custom" if isinstance(tool, GenericTool) else tool.custom
 
 
 def _legacy_choice(choice: ToolChoice) -> object:

@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from modelmux.ir.response import FinishReason, Usage
 from modelmux.wire import extra
-from modelmux.wire.openai_chat.schema import present
+from modelmux.wire.openai.values import present
 
 
 class PromptDetails(Struct):

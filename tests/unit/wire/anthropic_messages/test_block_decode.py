@@ -55,6 +55,14 @@ def extra(**fields: bytes) -> Extra:
             Reasoning(encrypted="opaque", origin=NAME),
         ),
         (
+            {"type": "thinking", "thinking": "t", "signature": "modelmux/other:s:x"},
+            Reasoning("t", "x", origin="other"),
+        ),
+        (
+            {"type": "redacted_thinking", "data": "modelmux/other:e:x"},
+            Reasoning(encrypted="x", origin="other"),
+        ),
+        (
             {"type": "tool_use", "id": "i", "name": "f", "input": {"a": 1}},
             ToolCall("i", "f", '{"a":1}'),
         ),

@@ -124,7 +124,6 @@ def test_schemas_keep_every_byte():
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (Reasoning("t", "s", origin="other"), "its own thinking"),
         (Generic("x", "other", Raw(b"{}")), "no 'x' content"),
         (ServerToolCall("i", "search", "{}", "other"), "does not run 'search'"),
         (ServerToolResult("i", "x", "other", Raw(b"{}")), "no 'x' content"),
@@ -140,6 +139,17 @@ def test_what_another_hand_put_in_and_cannot_be_said_is_lost(part, reason):
     (loss,) = encoded.losses
     assert (loss.path, loss.kind) == ("/messages/0/parts/1", "content")
     assert reason in loss.reason
+
+
+@case(58)
+def test_another_providers_thinking_is_left_out():
+    part = Reasoning("t", "s", origin="other")
+    encoded = native.encode(replace(MINIMAL, messages=(Message("user", (Text("a"), part)),)))
+    assert body(encoded)["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "a"}]}
+    ]
+    (loss,) = encoded.losses
+    assert (loss.path, loss.kind) == ("/messages/0/parts/1", "tuning")
 
 
 def test_losses_are_told_by_the_neutral_request():

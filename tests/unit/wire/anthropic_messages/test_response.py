@@ -199,13 +199,17 @@ def test_why_an_answer_ended_is_said(part, reason, sequence, said):
         ),
         (
             Reasoning("t", "theirs", origin="other"),
-            {"type": "thinking", "thinking": "t", "signature": ""},
+            {"type": "thinking", "thinking": "t", "signature": "modelmux/other:s:theirs"},
         ),
         (
             Reasoning("t", encrypted="theirs", origin="other"),
-            {"type": "thinking", "thinking": "t", "signature": ""},
+            {"type": "thinking", "thinking": "t", "signature": "modelmux/other:e:theirs"},
         ),
-        (Reasoning(encrypted="theirs", origin="other"), None),
+        (
+            Reasoning(encrypted="theirs", origin="other"),
+            {"type": "redacted_thinking", "data": "modelmux/other:e:theirs"},
+        ),
+        (Reasoning(origin="other"), None),
         (
             Reasoning(encrypted="o", origin=NAME),
             {"type": "redacted_thinking", "data": "o"},

@@ -222,20 +222,34 @@ def test_redacted_thinking_is_told_whole():
 
 
 @case(58)
-def test_another_providers_signature_is_not_told():
+def test_another_providers_signature_is_told_as_its_own():
     got = part(ev.PartDelta(0, "t", "theirs"), of=Reasoning(origin="other"))
     assert got == [
         opened(type="thinking", thinking="", signature=""),
         delta("thinking_delta", thinking="t"),
+        delta("signature_delta", signature="modelmux/other:s:theirs"),
         CLOSED,
     ]
-    assert part(ev.PartDelta(0, "t"), of=Reasoning(encrypted="theirs", origin="other")) == got
+    got = part(ev.PartDelta(0, "t"), of=Reasoning(encrypted="theirs", origin="other"))
+    assert got[2] == delta("signature_delta", signature="modelmux/other:e:theirs")
+
+
+@case(56)
+@pytest.mark.parametrize(
+    ("thought", "signature", "data"),
+    [
+        (Reasoning(origin="other"), "sig", "modelmux/other:s:sig"),
+        (Reasoning(encrypted="theirs", origin="other"), "", "modelmux/other:e:theirs"),
+    ],
+)
+def test_thinking_that_only_another_provider_can_read_is_redacted(thought, signature, data):
+    got = part(ev.PartDelta(0, "", signature), of=thought)
+    assert got == [opened(type="redacted_thinking", data=data), CLOSED]
 
 
 @pytest.mark.parametrize(
     "nothing",
     [
-        Reasoning(encrypted="theirs", origin="other"),
         Reasoning(origin="other"),
         ServerToolCall("i", "search", origin="other"),
         ServerToolResult("i", "x", "other", Raw(b"{}")),

@@ -3,8 +3,9 @@ from msgspec import Raw
 
 from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import CacheControl, Extra
+from modelmux.wire.openai.values import NULL
 from modelmux.wire.openai_chat import markers
-from modelmux.wire.openai_chat.schema import NAME, NULL
+from modelmux.wire.openai_chat.schema import NAME
 from tests.support.cases import case
 
 NO = Raw()

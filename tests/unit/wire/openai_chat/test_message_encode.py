@@ -21,9 +21,9 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Message
+from modelmux.wire.openai.names import Names
 from modelmux.wire.openai_chat import WIRE
 from modelmux.wire.openai_chat.message_encode import ERROR_PREFIX, MOVED, Writer
-from modelmux.wire.openai_chat.names import Names
 from modelmux.wire.openai_chat.schema import NAME
 from tests.support import foreign
 from tests.support.cases import case

@@ -4,10 +4,9 @@ from msgspec import Raw
 
 from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import CacheControl, Extra
-from modelmux.ir.request import GenericTool, Loss, Tool, ToolChoice
+from modelmux.ir.request import GenericTool, Grammar, Loss, Tool, ToolChoice
+from modelmux.wire.openai.names import Names
 from modelmux.wire.openai_chat import tools
-from modelmux.wire.openai_chat.names import Names
-from modelmux.wire.openai_chat.schema import NAME
 from tests.support import foreign
 from tests.support.cases import case
 from tests.unit.wire.openai_chat.chat import lost
@@ -115,8 +114,16 @@ def test_marks_and_fields_of_another_wires_tool_are_lost() -> None:
     ],
 )
 def test_every_choice_among_tools_is_said(choice: ToolChoice, expected: object) -> None:
-    custom = GenericTool("custom", "c", NAME, Raw(b'{"type":"custom","custom":{"name":"c"}}'))
+    custom = Tool("c", custom=True)
     assert said(Tool("f"), Tool("a.b"), custom, choice=choice)["tool_choice"] == expected
+
+
+@case(14)
+def test_a_tool_of_free_text_is_said_with_its_grammar() -> None:
+    tool = Tool("c", "Sums.", custom=True, grammar=Grammar("lark", "start: X"))
+    form = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: X"}}
+    expected = {"name": "c", "description": "Sums.", "format": form}
+    assert said(tool)["tools"] == [{"type": "custom", "custom": expected}]
 
 
 @case(18)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmux.wire.openai_chat.names import MAX_NAME, Names
+from modelmux.wire.openai.names import MAX_NAME, Names
 from tests.support.cases import case
 
 ALLOWED = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import Blob, File, Uri
-from modelmux.wire.openai_chat import media
-from modelmux.wire.openai_chat.schema import NAME, FileFile
+from modelmux.wire.openai import media
+from modelmux.wire.openai.media import FileFile
 from tests.support.cases import case
 from tests.unit.wire.openai_chat.chat import PDF, PNG
 
+NAME = "openai.chat"
 AT = "/messages/0/content/1/image_url/url"
 
 
@@ -86,13 +87,13 @@ def test_a_document_in_an_images_place_is_a_document() -> None:
     ],
 )
 def test_files_come_by_id_by_value_or_by_address(given_file: FileFile, part: object) -> None:
-    assert media.file(given_file, "/f") == part
+    assert media.file(given_file, "/f", NAME) == part
 
 
 @pytest.mark.parametrize("given_file", [FileFile(), FileFile(""), FileFile("no base64!")])
 def test_a_file_without_content_is_refused(given_file: FileFile) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        media.file(given_file, "/messages/0/content/0/file")
+        media.file(given_file, "/messages/0/content/0/file", NAME)
     assert caught.value.param == "messages[0].content[0].file"
 
 

@@ -14,7 +14,10 @@ from modelmux.ir.parts import Extra
 from modelmux.ir.response import Failure
 from modelmux.wire import extra
 from modelmux.wire.extra import Fields
-from modelmux.wire.openai_chat.schema import NAME, objects, present, raws
+from modelmux.wire.openai.values import objects, present, raws
+
+DIALECT = "openai"
+"""Stands for the wire in the `extra` of a failure: all of OpenAI's APIs say errors alike."""
 
 MAX_QUOTED = 500
 """Most characters of a body that is not understood which go into a message."""
@@ -145,7 +148,7 @@ def encode(failure: Failure) -> bytes:
         "param": failure.param,
         "code": failure.code or None,
     }
-    return msgspec.json.encode({"error": extra.merge(error, failure.extra, NAME)})
+    return msgspec.json.encode({"error": extra.merge(error, failure.extra, DIALECT)})
 
 
 def _from_fields(fields: Fields, status: int | None, whole: bytes) -> Failure:
@@ -181,7 +184,7 @@ def _kept(fields: Fields, odd_type: bool, odd_code: bool) -> Extra | None:
         or (name == "type" and odd_type)
         or (name == "code" and odd_code and present(value))
     }
-    return extra.keep(kept, NAME)
+    return extra.keep(kept, DIALECT)
 
 
 def _kind(status: int | None, words: tuple[str | None, ...], type_: str | None) -> ErrorKind:

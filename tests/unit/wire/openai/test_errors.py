@@ -9,8 +9,8 @@ from msgspec import Raw
 from modelmux.errors import ErrorKind
 from modelmux.ir.parts import Extra
 from modelmux.ir.response import Failure
-from modelmux.wire.openai_chat import errors
-from modelmux.wire.openai_chat.schema import NAME
+from modelmux.wire.openai import errors
+from modelmux.wire.openai.errors import DIALECT
 from tests.support.cases import case
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
@@ -198,7 +198,7 @@ def test_fields_of_another_wires_error_stay_there() -> None:
 
 def test_an_unknown_field_of_an_error_goes_back() -> None:
     failure = errors.decode(500, error(message="m", **{"a/b": 1}))
-    assert failure.extra == Extra(NAME, {"/a~1b": Raw(b"1")})
+    assert failure.extra == Extra(DIALECT, {"/a~1b": Raw(b"1")})
     assert msgspec.json.decode(errors.encode(failure))["error"]["a/b"] == 1
 
 

@@ -6,10 +6,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
+
 from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import Blob, Extra, File, Modality, Uri
 from modelmux.wire import extra
-from modelmux.wire.openai_chat.schema import NAME, FileFile
 
 _DATA_URL = re.compile(r"\s*data:", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -65,6 +66,14 @@ AUDIO_INPUT = frozenset({"wav", "mp3"})
 """Formats that OpenAI hears; other servers of the wire hear more."""
 
 
+class FileFile(Struct, forbid_unknown_fields=True):
+    """A file as chat and Responses say it."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
 def image(url: str, detail: str | None, at: str, kept: Extra | None = None) -> Blob | Uri:
     """The part for an image, or what else came in an image's place, by URL.
 
@@ -78,10 +87,13 @@ def image(url: str, detail: str | None, at: str, kept: Extra | None = None) -> B
     return Blob(modality(mime_type), mime_type, content, detail=detail, extra=kept)
 
 
-def file(given: FileFile, at: str, kept: Extra | None = None) -> Blob | Uri | File:
-    """The part for a file by value, by id, or, on servers that fetch it, by address."""
+def file(given: FileFile, at: str, wire: str, kept: Extra | None = None) -> Blob | Uri | File:
+    """The part for a file by value, by id, or, on servers that fetch it, by address.
+
+    `wire` is the caller's, by whose provider an id was given out.
+    """
     if given.file_id:
-        return File("document", given.file_id, NAME, name=given.filename, extra=kept)
+        return File("document", given.file_id, wire, name=given.filename, extra=kept)
     if not given.file_data:
         path = extra.pointer_to_path(at)
         raise InvalidRequest(f"{path}: expected `file_data` or `file_id`", param=path)

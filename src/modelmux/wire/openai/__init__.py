@@ -1,0 +1,1 @@
+"""What the wires of OpenAI's APIs share: errors, names of tools, media."""
