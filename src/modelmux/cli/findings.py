@@ -185,7 +185,7 @@ def listeners(loaded: Loaded, ours: Mapping[str, int]) -> Iterator[Finding]:
         loaded: The configuration.
         ours: Addresses on which gateways of this user listen, with their pids.
     """
-    for address in loaded.config.server.addresses:
+    for address in loaded.config.addresses:
         subject = f"listen {address}"
         if str(address) in ours:
             yield Finding("ok", subject, f"our gateway listens there (pid {ours[str(address)]})")

@@ -74,6 +74,7 @@ def overrides(said: _Said, *, debug: bool) -> list[Override]:
     if listen:
         option = "--listen" if said["listen"] else "--socket" if said["socket"] else "--http"
         found.append(Override(("server", "listen"), listen, option))
+        found.append(Override(("listeners",), (), option))  # there, and nowhere else
     if said["verbose"]:
         found.append(Override(("server", "log_level"), "debug", "--verbose"))
     if said["log_format"]:

@@ -59,7 +59,7 @@ def summary(loaded: Loaded) -> str:
     config = loaded.config
     shorthand = [vertex.NAME] if vertex.is_used(config.vertex) else []
     providers = ", ".join([*(provider.name for provider in config.providers), *shorthand])
-    listen = ", ".join(str(address) for address in config.server.addresses)
+    listen = ", ".join(str(address) for address in config.addresses)
     parts = [
         f"listens on {listen}",
         f"providers: {providers or 'none'}",

@@ -97,9 +97,14 @@ class Gateway:
         """The surface in force."""
         return self._surface
 
-    def app(self) -> Adapter:
-        """The ASGI application for callers. A server that knows lifespans starts and stops us."""
-        return self._application(doors(self.current, self._health(), self._new_id, time.monotonic))
+    def app(self, control: Control | None = None) -> Adapter:
+        """The ASGI application for callers. A server that knows lifespans starts and stops us.
+
+        Args:
+            control: What callers find who come in by a listener for admins.
+        """
+        routes = doors(self.current, self._health(), self._new_id, time.monotonic, control)
+        return self._application(routes)
 
     def control_app(self, control: Control) -> Adapter:
         """The ASGI application for the control socket, whose callers need no key.

@@ -89,9 +89,10 @@ class Server(Table, frozen=True):
 
     listen: tuple[str, ...] = ()
     """Where to listen: HOST:PORT, :PORT (all interfaces), unix:PATH, unix:@NAME (abstract),
-    vsock:CID:PORT, fd:N. Empty: `port` on 127.0.0.1."""
+    vsock:CID:PORT, fd:N or fd:NAME. Empty: `port`; or where the system's socket activation or
+    `[[listeners]]` say; or 127.0.0.1:3000."""
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    """Shorthand for a listener on 127.0.0.1; without `listen` it is 3000."""
+    """Shorthand for a listener on 127.0.0.1."""
     log_level: LogLevel = "info"
     """Least severe records that are logged."""
     log_format: Literal["text", "json"] = "text"
@@ -111,18 +112,28 @@ class Server(Table, frozen=True):
     debug: bool = False
     """Log at the level debug: what callers send and get, with secrets masked."""
 
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        """Where to listen, parsed, each address once.
 
-        Raises:
-            ConfigError: A `listen` entry is no address.
-        """
-        found: list[Address] = []
-        if self.port is not None or not self.listen:
-            found.append(TcpAddress("127.0.0.1", self.port or DEFAULT_PORT))
-        found.extend(parse_address(text) for text in self.listen)
-        return tuple(dict.fromkeys(found))
+class Listener(Table, frozen=True):
+    """A listener with an identity: whoever comes through it is known by that."""
+
+    address: Name
+    """As in `server.listen`."""
+    mode: Annotated[str, Meta(pattern="^(0?[0-7]{3})?$")] = ""
+    """Permissions of a unix socket's file, in octal; empty: 0600. Who may write to it may call."""
+    owner: str = ""
+    """Who owns the file: USER, USER:GROUP or :GROUP, by name or number; empty: who runs this."""
+    surface: Literal["guest", "admin"] = "guest"
+    """guest: the doors of models, and 404 for everything else. admin: also what watches and
+    controls the gateway; on unix sockets only, whose mode says who may."""
+    key: str = ""
+    """Name of the key that calls count as: no credentials are needed, and none are looked at.
+    Empty: callers need a key where there are any."""
+    models: tuple[Name, ...] = ()
+    """Names or globs of what may be asked for here, beside what the key allows; empty: all that."""
+    tags: Texts = field(default_factory=dict[str, str])
+    """Labels of every call; they win over callers' own."""
+    region: str = ""
+    """Where its callers are, for routing that asks."""
 
 
 class Price(Table, frozen=True):
@@ -367,10 +378,12 @@ class Routing(Table, frozen=True):
 class Config(Table, frozen=True):
     """Everything a configuration can say."""
 
-    LATER = frozenset({"listeners", "cache", "mcp", "database"})
+    LATER = frozenset({"cache", "mcp", "database"})
 
     server: Server = Server()
     """The process: where it listens, how it logs, what it allows."""
+    listeners: tuple[Listener, ...] = ()
+    """Listeners with an identity and a surface of their own."""
     providers: Annotated[tuple[Provider, ...], Meta(extra={"by_name": True})] = ()
     """Who hosts models."""
     keys: Annotated[tuple[Key, ...], Meta(extra={"by_name": True})] = ()
@@ -385,3 +398,17 @@ class Config(Table, frozen=True):
     """Names callers may ask for."""
     routing: Routing = Routing()
     """Which provider answers for a model that `models` does not name."""
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where to listen as `server` has it, parsed, each address once.
+
+        Raises:
+            ConfigError: A `listen` entry is no address.
+        """
+        said = self.server
+        found: list[Address] = []
+        if said.port is not None or not (said.listen or self.listeners):
+            found.append(TcpAddress("127.0.0.1", said.port or DEFAULT_PORT))
+        found.extend(parse_address(text) for text in said.listen)
+        return tuple(dict.fromkeys(found))

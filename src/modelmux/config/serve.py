@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from modelmux import __version__
-from modelmux.config import vertex
+from modelmux.config import entrances, vertex
+from modelmux.config.entrances import Opened
 from modelmux.config.gateway import Gateway
 from modelmux.config.load import Loaded
 from modelmux.config.paths import directories, private_directory
@@ -18,6 +19,7 @@ from modelmux.errors import ConfigError
 from modelmux.ingress import listen
 from modelmux.ingress.address import TcpAddress, UnixAddress
 from modelmux.ingress.control import Control
+from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.listen import Listener
 from modelmux.ingress.server import Server, UvicornLog, serve
 from modelmux.telemetry.lines import Level
@@ -44,18 +46,19 @@ def run(loaded: Loaded) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             # The servers' handlers stay until the loop is closed, and uvloop's beyond it.
             stack.callback(signal.signal, number, signal.getsignal(number))
-        listeners = listen.open_all(loaded.config.server.addresses)
-        for listener in listeners:
-            stack.callback(listener.close)
-        _check_exposure(loaded, listeners)
+        opened = entrances.open_all(entrances.places(loaded.config, os.environ, os.getpid()))
+        for each in opened:
+            stack.callback(each.listener.close)
+        _check_exposure(loaded, opened)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_serve(loaded, listeners))
+            runner.run(_serve(loaded, opened))
     return 0
 
 
-async def _serve(loaded: Loaded, listeners: Sequence[Listener]) -> None:
+async def _serve(loaded: Loaded, opened: Sequence[Opened]) -> None:
     gateway = Gateway(loaded)
     log = gateway.telemetry.log
+    listeners = [each.listener for each in opened]
     gateway.listening = [listener.name for listener in listeners]
 
     def draining() -> None:
@@ -66,8 +69,8 @@ async def _serve(loaded: Loaded, listeners: Sequence[Listener]) -> None:
             in_flight=gateway.telemetry.metrics.in_flight,
         )
 
-    server = Server(gateway.app(), loaded.config.server.drain_timeout_s, on_stop=draining)
     control = Control(gateway.status, lambda now: server.stop(now=now), gateway.log_access())
+    server = Server(gateway.app(control), loaded.config.server.drain_timeout_s, on_stop=draining)
     control_server = Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
     UvicornLog(lambda level, message: log.event(_LEVELS.get(level, "error"), message)).install()
     async with gateway:
@@ -78,7 +81,8 @@ async def _serve(loaded: Loaded, listeners: Sequence[Listener]) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(control_server, [each.socket for each in controls]))
                 group.create_task(_announce(server, gateway, listeners))
-                await serve(server, [listener.socket for listener in listeners])
+                entries = [Entrance(each.listener.name, each.identity) for each in opened]
+                await serve(server, [listener.socket for listener in listeners], entries)
                 control_server.stop(now=True)
         log.event("info", "stopped", pid=os.getpid())
 
@@ -131,15 +135,16 @@ Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration with `modelmux
 """
 
 
-def _check_exposure(loaded: Loaded, listeners: Sequence[Listener]) -> None:
+def _check_exposure(loaded: Loaded, opened: Sequence[Opened]) -> None:
     """What only an open socket tells: a descriptor that was handed over may be reachable by all."""
     config = loaded.config
-    if config.keys or config.server.allow_anonymous:
+    if config.server.allow_anonymous:
         return
-    for listener in listeners:
-        if listener.is_exposed:
+    for each in opened:
+        asks = config.keys and not each.identity.key
+        if each.listener.is_exposed and not asks:
             raise ConfigError(
-                f"{listener.name} can be reached from other machines, and no key is required",
+                f"{each.listener.name} can be reached from other machines, and no key is required",
                 hint="add [[keys]], or listen on 127.0.0.1, or set server.allow_anonymous = true",
             )
 

@@ -11,12 +11,15 @@ from typing_extensions import override
 
 from modelmux.errors import ConfigError
 
-FORMS = "HOST:PORT, :PORT, unix:PATH, unix:@NAME, vsock:CID:PORT, fd:N"
+FORMS = "HOST:PORT, :PORT, unix:PATH, unix:@NAME, vsock:CID:PORT, fd:N, fd:NAME"
 ANY_CID = 0xFFFF_FFFF
 """Every context of the virtual machine sockets (`VMADDR_CID_ANY`)."""
 
 MAX_UNIX_PATH_BYTES = 107
 """`sun_path` of Linux less its closing NUL; macOS has 4 bytes less and says so itself."""
+
+_FD_NAME = re.compile(r"(?![0-9-]+$)[!-9;-~]{1,255}")
+"""What `sd_listen_fds_with_names` allows: printable ASCII but the colon; a number is no name."""
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 
@@ -53,12 +56,15 @@ class VsockAddress(Struct, frozen=True):
 
 
 class FdAddress(Struct, frozen=True):
-    fd: int
+    fd: int = -1
     """A listening socket that was opened for us."""
+    name: str = ""
+    """Instead of the number: the name under which the system's socket activation passes it, and
+    perhaps others (`FileDescriptorName=` of systemd)."""
 
     @override
     def __str__(self) -> str:
-        return f"fd:{self.fd}"
+        return f"fd:{self.name or self.fd}"
 
 
 Address = TcpAddress | UnixAddress | VsockAddress | FdAddress
@@ -80,7 +86,7 @@ def parse_address(text: str) -> Address:
         case "vsock":
             return _vsock(text, rest)
         case "fd":
-            return FdAddress(_number(text, rest, "file descriptor", 2**31 - 1))
+            return _fd(text, rest)
         case _:
             return _tcp(text)
 
@@ -150,6 +156,12 @@ def _vsock(text: str, rest: str) -> VsockAddress:
         raise _wrong(text, "expected vsock:CID:PORT", "CID is a number, or `any`")
     number = ANY_CID if cid == "any" else _number(text, cid, "CID", ANY_CID)
     return VsockAddress(number, _number(text, port, "port", 2**32 - 1))
+
+
+def _fd(text: str, rest: str) -> FdAddress:
+    if _FD_NAME.fullmatch(rest):
+        return FdAddress(name=rest)
+    return FdAddress(_number(text, rest, "file descriptor", 2**31 - 1))
 
 
 def _number(text: str, digits: str, noun: str, largest: int) -> int:

@@ -6,10 +6,11 @@ from modelmux.errors import UpgradeRequired
 from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.control import Control
 from modelmux.ingress.endpoint import Current, ModelDoor
+from modelmux.ingress.entrance import SurfaceName
 from modelmux.ingress.health import Health
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.listing import ModelsDoor
-from modelmux.ingress.routes import Methods, Routes
+from modelmux.ingress.routes import Methods, Routes, Table
 from modelmux.wire import anthropic_messages, openai_chat
 from modelmux.wire.base import Wire
 
@@ -17,23 +18,28 @@ NewId = Callable[[], str]
 Now = Callable[[], float]
 
 
-def doors(current: Current, health: Health, new_id: NewId, now: Now) -> Routes:
-    """The routes of a listener for callers."""
-    exact, prefixes = _tables(current, health, new_id, now)
-    return _routes(current, exact, prefixes, new_id)
+def doors(
+    current: Current, health: Health, new_id: NewId, now: Now, control: Control | None = None
+) -> Routes:
+    """The routes of listeners for callers, for each surface that they may have.
+
+    Without `control` nothing controls the gateway, whatever the surface.
+    """
+    guest, prefixes = _model_doors(current, new_id, now)
+    callers = {**guest, **_watching(health)}
+    surfaces: dict[SurfaceName, Table] = {"guest": (guest, prefixes)}
+    if control is not None:
+        surfaces["admin"] = ({**callers, **_controlling(control)}, prefixes)
+    return _routes(current, callers, prefixes, new_id, surfaces)
 
 
 def control_doors(
     current: Current, health: Health, control: Control, new_id: NewId, now: Now
 ) -> Routes:
     """The routes of the control socket: those for callers, and those that control."""
-    exact, prefixes = _tables(current, health, new_id, now)
-    exact |= {
-        "/control/status": {"GET": control.status},
-        "/control/stop": {"POST": control.stop},
-        "/control/logs": {"GET": control.logs},
-    }
-    return _routes(current, exact, prefixes, new_id)
+    guest, prefixes = _model_doors(current, new_id, now)
+    exact = {**guest, **_watching(health), **_controlling(control)}
+    return _routes(current, exact, prefixes, new_id, {})
 
 
 def application(routes: Routes, max_body_bytes: int, now: Now, lifespan: Lifespan) -> Adapter:
@@ -41,8 +47,25 @@ def application(routes: Routes, max_body_bytes: int, now: Now, lifespan: Lifespa
     return Adapter(routes, routes.refuse, max_body_bytes, now, lifespan)
 
 
-def _tables(
-    current: Current, health: Health, new_id: NewId, now: Now
+def _watching(health: Health) -> dict[str, Methods]:
+    return {
+        "/health": {"GET": health.health},
+        "/healthz": {"GET": health.live},
+        "/readyz": {"GET": health.ready},
+        "/metrics": {"GET": health.metrics},
+    }
+
+
+def _controlling(control: Control) -> dict[str, Methods]:
+    return {
+        "/control/status": {"GET": control.status},
+        "/control/stop": {"POST": control.stop},
+        "/control/logs": {"GET": control.logs},
+    }
+
+
+def _model_doors(
+    current: Current, new_id: NewId, now: Now
 ) -> tuple[dict[str, Methods], dict[str, Methods]]:
     openai, anthropic = openai_chat.WIRE, anthropic_messages.WIRE
     models = ModelsDoor(openai, anthropic, current, new_id)
@@ -54,14 +77,10 @@ def _tables(
         },
         "/models": {"GET": models},
     }
-    exact: dict[str, Methods] = {
-        "/health": {"GET": health.health},
-        "/healthz": {"GET": health.live},
-        "/readyz": {"GET": health.ready},
-        "/metrics": {"GET": health.metrics},
-    }
     # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.
-    exact |= {path: {"GET": _no_websocket} for path in ("/v1/responses", "/v1/realtime")}
+    exact: dict[str, Methods] = {
+        path: {"GET": _no_websocket} for path in ("/v1/responses", "/v1/realtime")
+    }
     for prefix in ("/v1", "/models/v1"):
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
     prefixes: dict[str, Methods] = {
@@ -80,11 +99,12 @@ def _routes(
     exact: Mapping[str, Methods],
     prefixes: Mapping[str, Methods],
     new_id: NewId,
+    surfaces: Mapping[SurfaceName, Table],
 ) -> Routes:
     def failed(request: HttpRequest, id_: str, exc: Exception) -> None:
         current().journal.failed(request, id_, exc)  # the journal of the surface then in force
 
-    return Routes(exact, prefixes, _dialect, new_id, failed)
+    return Routes(exact, prefixes, _dialect, new_id, failed, surfaces)
 
 
 def _dialect(request: HttpRequest) -> Wire:

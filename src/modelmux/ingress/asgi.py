@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from modelmux.errors import BodyTooLarge
 from modelmux.ingress.http import Answer, Fields, HttpRequest
+from modelmux.target.call import Peer
 
 # ASGI's own types: https://asgi.readthedocs.io/en/latest/specs/main.html, read 2026-11-20.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -17,6 +18,9 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 GONE = "modelmux.gone"
 """Key of a scope in which our server has its event loop, and takes what to call when the client
 leaves. Other servers do not know it; there a task waits for the disconnect message instead."""
+
+ENTRY = "modelmux.entry"
+"""Key of a scope in which our server has where the request came in, and from whom."""
 
 LEFT = "left"
 """What stands there once the client has left."""
@@ -68,9 +72,10 @@ class Adapter:
         request = HttpRequest(
             scope["method"], scope["path"], scope["query_string"], fields, b"", self._now()
         )
-        client = scope.get("client")
-        if client:
-            request.peer = f"{client[0]}:{client[1]}"
+        if entry := scope.get(ENTRY):
+            request.entrance, request.peer = entry
+        elif client := scope.get("client"):
+            request.peer = Peer(host=str(client[0]))
         try:
             request.body = await self._body(fields, receive)
         except _TooLarge as exc:

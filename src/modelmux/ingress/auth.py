@@ -5,12 +5,19 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from urllib.parse import parse_qs
 
+from msgspec.structs import replace
+
 from modelmux.errors import Unauthenticated
+from modelmux.ingress.entrance import Identity
 from modelmux.ingress.http import HttpRequest
 from modelmux.target.call import ANONYMOUS, Caller
 
 CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key")
 """Header fields in which a key may come."""
+
+
+MAX_KEPT = 1024
+"""Callers kept as listeners make them: sandboxes come and go, so there must be an end to it."""
 
 
 class Keyring:
@@ -19,9 +26,48 @@ class Keyring:
     def __init__(self, callers: Mapping[bytes, Caller]) -> None:
         """Take callers by digest; the secrets themselves are not kept."""
         self._callers = {digest: (digest, caller) for digest, caller in callers.items()}
+        self._named = {caller.name: caller for caller in callers.values()}
+        self._kept: dict[tuple[int, int], tuple[Identity, Caller, Caller]] = {}
 
     def identify(self, request: HttpRequest) -> Caller:
-        """Who sent `request`. Raises `Unauthenticated`."""
+        """Who sent `request`, as the listener has it that it came in by.
+
+        Raises:
+            Unauthenticated: No key came that is known, and the listener asks for one.
+        """
+        identity = request.entrance.identity
+        if not identity.changes_callers:
+            return self._by_secret(request)
+        if identity.key:
+            caller = self._by_name(identity.key)
+        elif identity.surface == "admin":
+            caller = ANONYMOUS  # who may open it may do more than call
+        else:
+            caller = self._by_secret(request)
+        return self._at(identity, caller)
+
+    def _by_name(self, name: str) -> Caller:
+        caller = self._named.get(name)
+        if caller is None:
+            raise Unauthenticated(
+                f"calls count here as the key {name!r}, which is not in the configuration any more"
+            )
+        return caller
+
+    def _at(self, identity: Identity, caller: Caller) -> Caller:
+        """`caller` as somebody who came in by a listener of that identity."""
+        # By object: neither can be hashed, and both live as long as they are kept here.
+        where = (id(identity), id(caller))
+        kept = self._kept.get(where)
+        if kept is None:
+            tags = {**caller.tags, **identity.tags}
+            made = replace(caller, tags=tags, within=identity.models)
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            kept = self._kept[where] = (identity, caller, made)
+        return kept[2]
+
+    def _by_secret(self, request: HttpRequest) -> Caller:
         if not self._callers:
             return ANONYMOUS
         came = False

@@ -72,6 +72,7 @@ class ModelDoor:
         caller, model = ANONYMOUS, ""
         try:
             caller = surface.keyring.identify(request)
+            request.entrance.admit()
             request.check()
             envelope = self._envelope(request)
             model = envelope.model
@@ -87,7 +88,16 @@ class ModelDoor:
             target = surface.registry.resolve(model, caller)
         except GatewayError as exc:
             surface.journal.refused(
-                Refusal(id_, caller, self.wire, model, exc, request.started, len(request.body))
+                Refusal(
+                    id_,
+                    caller,
+                    self.wire,
+                    model,
+                    exc,
+                    request.started,
+                    len(request.body),
+                    request.peer,
+                )
             )
             return refuse(exc, self.wire, id_)
         if surface.debug:
@@ -195,12 +205,14 @@ def _context(call: Call, request: HttpRequest, keyring: Keyring) -> None:
     """What the headers say of the call. Raises `InvalidRequest`."""
     headers = request.headers
     call.meter.started = request.started
+    call.peer = request.peer
     call.headers = keyring.not_ours(request)
     call.headers |= {name: headers[name] for name in _TRAVELLING if name in headers}
     call.fields = request.fields
     call.tags = call.caller.tags
     if tags := headers.get("x-modelmux-tags"):
-        call.tags = {**call.caller.tags, **_tags(tags)}
+        # What a listener says of its callers is not theirs to change.
+        call.tags = {**call.caller.tags, **_tags(tags), **request.entrance.identity.tags}
     if timeout := headers.get("x-modelmux-timeout"):
         call.deadline = request.started + _seconds(timeout)
 

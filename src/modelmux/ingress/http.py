@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
 from modelmux.errors import InvalidRequest
+from modelmux.ingress.entrance import OPEN, Entrance
+from modelmux.target.call import UNKNOWN_PEER, Peer
 
 JSON = b"application/json"
 
@@ -36,10 +38,12 @@ class HttpRequest:
     """One request.
 
     `headers` holds the fields that endpoints read, by lower-case name; `fields` has all of them.
+    Whoever knows where it came in sets `entrance` and `peer`.
     """
 
     __slots__ = (
         "body",
+        "entrance",
         "fields",
         "headers",
         "method",
@@ -75,7 +79,8 @@ class HttpRequest:
         self.query = query
         self.body = body
         self.started = started
-        self.peer = ""
+        self.entrance: Entrance = OPEN
+        self.peer: Peer = UNKNOWN_PEER
         self.parameters: Mapping[str, str] = {}
         headers: dict[str, str] = {}
         for name, value in fields:

@@ -4,13 +4,17 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import assert_never
 
+from msgspec import Struct
+
 from modelmux.errors import ConfigError
+from modelmux.ingress import activation
 from modelmux.ingress.address import (
     Address,
     FdAddress,
@@ -19,12 +23,27 @@ from modelmux.ingress.address import (
     VsockAddress,
 )
 
+if sys.platform != "win32":
+    import grp
+    import pwd
+
 SOCKET_MODE = 0o600
 """Who can open the file can spend the keys behind it: its owner only, unless told otherwise."""
 
 _PROBE_TIMEOUT_S = 1.0
 
 _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+class Access(Struct, frozen=True):
+    """Who may open a unix socket's file."""
+
+    mode: int = SOCKET_MODE
+    owner: str = ""
+    """USER, USER:GROUP or :GROUP, by name or number; empty: who runs this."""
+
+
+OWNERS_ONLY = Access()
 
 
 class Listener:
@@ -44,6 +63,14 @@ class Listener:
         if isinstance(self.address, TcpAddress) and self.address.port == 0:
             return str(TcpAddress(self.address.host, self.socket.getsockname()[1]))
         return str(self.address)
+
+    @property
+    def is_file(self) -> bool:
+        """A file stands for it, whose mode says who may connect."""
+        if self.socket.family != getattr(socket, "AF_UNIX", None):
+            return False
+        name = self.socket.getsockname()
+        return isinstance(name, str) and bool(name)  # an abstract name comes as bytes
 
     @property
     def is_exposed(self) -> bool:
@@ -103,18 +130,18 @@ def open_all(addresses: Sequence[Address]) -> list[Listener]:
     return listeners
 
 
-def open_one(address: Address) -> list[Listener]:
+def open_one(address: Address, access: Access = OWNERS_ONLY) -> list[Listener]:
     """The listeners for one address: a name may stand for several. Raises `ConfigError`."""
     try:
         match address:
             case TcpAddress():
                 return [Listener(address, sock) for sock in _tcp(address)]
             case UnixAddress():
-                return [Listener(address, _unix(address))]
+                return [Listener(address, _unix(address, access))]
             case VsockAddress():
                 return [Listener(address, _vsock(address))]
             case FdAddress():
-                return [Listener(address, _inherited(address))]
+                return [Listener(address, _inherited(each)) for each in _numbered(address)]
             case _:
                 assert_never(address)
     except OSError as exc:
@@ -160,7 +187,7 @@ def _each(places: Iterable[tuple[int, tuple[str | bytes | int, ...]]]) -> list[s
     return sockets
 
 
-def _unix(address: UnixAddress) -> socket.socket:
+def _unix(address: UnixAddress, access: Access) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if address.abstract:
@@ -172,11 +199,47 @@ def _unix(address: UnixAddress) -> socket.socket:
                 sock.bind(address.path)
             finally:
                 os.umask(mask)
-        sock.listen()
+            _admit(address, access)
+        sock.listen()  # nobody gets in before this
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _admit(address: UnixAddress, access: Access) -> None:
+    """Give the file to whom it is to belong, and then open it as wide as it is to be."""
+    path = Path(address.path)
+    if access.owner:
+        uid, gid = _owner(address, access.owner)
+        try:
+            os.chown(path, uid, gid, follow_symlinks=False)
+        except PermissionError:
+            path.unlink()
+            raise ConfigError(
+                f"{address}: its file cannot be given to {access.owner!r}",
+                hint="only root gives files to other users, and members theirs to their groups",
+            ) from None
+    if access.mode != SOCKET_MODE:
+        path.chmod(access.mode)
+
+
+def _owner(address: UnixAddress, owner: str) -> tuple[int, int]:
+    """Numbers of user and group; -1: as it is."""
+    user, _, group = owner.partition(":")
+    uid = gid = -1
+    try:
+        if user:
+            uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+        if group:
+            gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        Path(address.path).unlink()
+        raise ConfigError(
+            f"{address}: expected a user or USER:GROUP of this machine, got {owner!r}",
+            hint="`getent passwd` and `getent group` list them",
+        ) from None
+    return uid, gid
 
 
 def _clear(path: str) -> None:
@@ -216,6 +279,21 @@ def _vsock(address: VsockAddress) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _numbered(address: FdAddress) -> list[FdAddress]:
+    """The descriptors that an address stands for, by number."""
+    if not address.name:
+        return [address]
+    passed = activation.descriptors(os.environ, os.getpid())
+    found = [FdAddress(fd) for name, fd in passed if name == address.name]
+    if not found:
+        names = ", ".join(sorted({name for name, _ in passed if name})) or "none with a name"
+        raise ConfigError(
+            f"{address}: no socket of that name was passed to this process; there are: {names}",
+            hint="`FileDescriptorName=` of the .socket unit gives it one",
+        )
+    return found
 
 
 def _inherited(address: FdAddress) -> socket.socket:

@@ -6,7 +6,9 @@ from typing import cast
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from modelmux.ingress.asgi import GONE, LEFT, Scope
+from modelmux.ingress.asgi import ENTRY, GONE, LEFT, Scope
+from modelmux.ingress.entrance import OPEN, Entrance
+from modelmux.target.call import UNKNOWN_PEER, Peer
 
 MAX_HEAD_BYTES = 65_536
 """Most of a request's head that is taken after the first read: uvicorn has no limit here, and
@@ -25,6 +27,10 @@ class Protocol(HttpToolsProtocol):
     else, which would cost each request as much as all of its other work.
     """
 
+    entrance: Entrance = OPEN
+    """Where the connection came in; whoever makes a protocol for a listener sets it."""
+    peer: Peer = UNKNOWN_PEER
+    """Who is at its other end: asked of the system once, and not for each request."""
     _earlier: tuple[RequestResponseCycle, ...] = ()
     """Requests that were not answered when the next one came: HTTP allows to send ahead."""
     _head_bytes: int | None = None
@@ -35,6 +41,8 @@ class Protocol(HttpToolsProtocol):
         """A client has come."""
         stream = cast("asyncio.Transport", transport)
         super().connection_made(stream)
+        self.peer = self.entrance.peer(stream)
+        self.entrance.transports.add(stream)
         self._joining = JoiningTransport(stream)
         self.transport = cast("asyncio.Transport", self._joining)
 
@@ -63,7 +71,9 @@ class Protocol(HttpToolsProtocol):
             waiting = [each for each in self._earlier if not each.response_complete]
             self._earlier = (*waiting, cycle)
         super().on_message_begin()
-        cast("Scope", self.scope)[GONE] = self.loop
+        scope = cast("Scope", self.scope)
+        scope[GONE] = self.loop
+        scope[ENTRY] = (self.entrance, self.peer)
 
     @override
     def on_response_complete(self) -> None:
@@ -75,6 +85,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left, perhaps before its answer was complete."""
         super().connection_lost(exc)
+        self.entrance.transports.discard(self._joining.stream)
         for cycle in (*self._earlier, self.cycle):
             if cycle and not cycle.response_complete:
                 cycle.disconnected = True  # uvicorn does so for the last one only
@@ -97,6 +108,11 @@ class JoiningTransport:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+
+    @property
+    def stream(self) -> asyncio.Transport:
+        """The transport itself."""
+        return self._transport
 
     def write(self, data: bytes) -> None:
         """Send `data`, or keep it until the next call if it is the head of a final answer."""

@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 
 from modelmux.errors import GatewayError, MethodNotAllowed, NotFound, UpgradeRequired
 from modelmux.ingress.endpoint import refuse, request_id
+from modelmux.ingress.entrance import SurfaceName
 from modelmux.ingress.http import Answer, Endpoint, HttpRequest
 from modelmux.wire.base import Wire
 
 Methods = Mapping[str, Endpoint]
+
+Table = tuple[Mapping[str, Methods], Mapping[str, Methods]]
+"""Endpoints by path, and by the beginning of a path."""
 
 
 class Routes:
@@ -20,6 +24,7 @@ class Routes:
         dialect: Callable[[HttpRequest], Wire],
         new_id: Callable[[], str],
         failed: Callable[[HttpRequest, str, Exception], None],
+        surfaces: Mapping[SurfaceName, "Table"] | None = None,
     ) -> None:
         """Make a table.
 
@@ -29,12 +34,15 @@ class Routes:
             dialect: The wire in which to refuse a request that reaches no endpoint.
             new_id: Makes request ids.
             failed: Told of a defect.
+            surfaces: What is there instead for requests that came in by a listener with another
+                surface than callers'.
         """
         self._exact = exact
         self._prefixes = prefixes
         self._dialect = dialect
         self._new_id = new_id
         self._failed = failed
+        self._surfaces: Mapping[SurfaceName, Table] = surfaces or {}
 
     async def __call__(self, request: HttpRequest) -> Answer:
         """The answer to any request."""
@@ -70,9 +78,13 @@ class Routes:
 
     def _methods(self, request: HttpRequest) -> Methods:
         path = request.path
-        if methods := self._exact.get(path):
+        exact, prefixes = self._exact, self._prefixes
+        if self._surfaces:
+            table = self._surfaces.get(request.entrance.identity.surface)
+            exact, prefixes = table or (exact, prefixes)
+        if methods := exact.get(path):
             return methods
-        for prefix, methods in self._prefixes.items():
+        for prefix, methods in prefixes.items():
             if path.startswith(prefix) and len(path) > len(prefix):
                 request.parameters = {"id": path.removeprefix(prefix)}
                 return methods

@@ -6,11 +6,13 @@ import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 import uvicorn
 from typing_extensions import override
 
 from modelmux.ingress.asgi import Adapter
+from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.protocol import Protocol
 
 KEEP_ALIVE_S = 75.0
@@ -60,10 +62,17 @@ class Server(uvicorn.Server):
         self._signals = signals
         self._on_stop = on_stop
         self._ready = asyncio.Event()
+        self._entrances: Sequence[tuple[socket.socket, Entrance]] = ()
+        self._open: dict[Entrance, asyncio.base_events.Server] = {}
 
     async def wait_ready(self) -> None:
         """Return once connections are accepted."""
         await self._ready.wait()
+
+    async def serve_at(self, entrances: Sequence[tuple[socket.socket, Entrance]]) -> None:
+        """Serve on sockets until told to stop; they are closed in the end."""
+        self._entrances = entrances
+        await self.serve(sockets=[sock for sock, _ in entrances])
 
     def stop(self, *, now: bool = False) -> None:
         """Stop; at once when it is said twice, or `now`."""
@@ -76,10 +85,35 @@ class Server(uvicorn.Server):
             if self._on_stop is not None:
                 self._on_stop()
 
+    async def open(self, sock: socket.socket, entrance: Entrance) -> None:
+        """Serve one more socket, which is closed in the end."""
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            made = Protocol(config, self.server_state, self.lifespan.state)
+            made.entrance = entrance
+            return made
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(protocol, sock=sock, backlog=config.backlog)
+        self.servers.append(server)
+        self._open[entrance] = server
+
+    def drop(self, entrance: Entrance) -> None:
+        """Close what was opened as `entrance`, with all of its connections, at once."""
+        server = self._open.pop(entrance)
+        server.close()
+        self.servers.remove(server)
+        for transport in tuple(entrance.transports):
+            cast("asyncio.Transport", transport).abort()
+
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
-        await super().startup(sockets)
+        self.servers = []
+        for sock, entrance in self._entrances:
+            await self.open(sock, entrance)
+        self.started = True
         self._ready.set()
 
     @contextmanager
@@ -120,6 +154,15 @@ class UvicornLog(logging.Handler):
         logger.propagate = False
 
 
-async def serve(server: Server, sockets: Sequence[socket.socket]) -> None:
-    """Serve on `sockets`, which are closed in the end."""
-    await server.serve(sockets=list(sockets))
+async def serve(
+    server: Server, sockets: Sequence[socket.socket], entrances: Sequence[Entrance] = ()
+) -> None:
+    """Serve on `sockets`, which are closed in the end.
+
+    Args:
+        server: The server.
+        sockets: Listening sockets.
+        entrances: What each of them is, in the same order; `Entrance("")` if not given.
+    """
+    found = entrances or [Entrance("") for _ in sockets]
+    await server.serve_at(list(zip(sockets, found, strict=True)))

@@ -9,7 +9,7 @@ from modelmux.errors import GatewayError
 from modelmux.ingress.auth import Keyring
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.streaming import Streaming
-from modelmux.target.call import Call, Caller
+from modelmux.target.call import UNKNOWN_PEER, Call, Caller, Peer
 from modelmux.target.registry import Registry
 from modelmux.wire.base import Wire
 
@@ -24,6 +24,7 @@ class Refusal(Struct, frozen=True):
     error: GatewayError
     started: float
     body_bytes: int
+    peer: Peer = UNKNOWN_PEER
 
 
 class Journal(Protocol):

@@ -12,7 +12,7 @@ from typing import Protocol
 from modelmux.errors import GatewayError, TargetError
 from modelmux.ir.response import NO_USAGE, Failure, Usage
 from modelmux.target.base import Target
-from modelmux.target.call import Call, Caller
+from modelmux.target.call import Call, Caller, Peer
 from modelmux.target.record import CALLER_LEFT, CallRecord, Outcome
 from modelmux.target.reply import Reply
 from modelmux.wire.base import Wire
@@ -67,6 +67,9 @@ class Refusal(Protocol):
     @property
     def body_bytes(self) -> int: ...
 
+    @property
+    def peer(self) -> Peer: ...
+
 
 Sink = Callable[[CallRecord], None]
 """Takes a record to keep or write it: an append, never more."""
@@ -120,6 +123,7 @@ class Recorder:
                 error=error.message,
                 duration_s=duration_s,
                 body_bytes=refusal.body_bytes,
+                peer=refusal.peer,
             )
         )
 
@@ -284,5 +288,6 @@ class _Entry:
                 reply.upstream_id if reply is not None else "",
                 call.tags,
                 call.body_bytes,
+                call.peer,
             )
         )

@@ -24,9 +24,34 @@ class Caller(Struct, frozen=True):
     models: tuple[str, ...] = ()
     """Names and globs it may ask for; empty: all."""
     tags: Mapping[str, str] = {}
+    within: tuple[str, ...] = ()
+    """More names and globs, of which one must fit too: what the listener allows. Empty: all."""
 
 
 ANONYMOUS = Caller()
+
+
+class Peer(Struct, frozen=True):
+    """Whom a call is from, as the system tells it: nothing that the caller could make up.
+
+    Read once for each connection. What is not known, or does not exist there, is `None`.
+    """
+
+    listener: str = ""
+    """Where the call came in: the listener's address, or a sandbox's name."""
+    region: str = ""
+    """Where the listener's callers are, as the configuration has it."""
+    host: str = ""
+    """IP address of a caller on TCP."""
+    uid: int | None = None
+    """User who connected to a unix socket, at that moment; so with the next two."""
+    gid: int | None = None
+    pid: int | None = None
+    cid: int | None = None
+    """Virtual machine that connected over vsock."""
+
+
+UNKNOWN_PEER = Peer()
 
 
 class Meter:
@@ -62,6 +87,7 @@ class Call:
         headers: Fields of the caller's that may travel on, by lower-case name.
         tags: The caller's own labels for this call.
         fields: Every header field that came with it, names in lower case; only rules read them.
+        peer: Where the call came in, and whom the system says it is from.
     """
 
     __slots__ = (
@@ -77,6 +103,7 @@ class Call:
         "model",
         "operation",
         "parent_id",
+        "peer",
         "tags",
         "wire",
     )
@@ -103,6 +130,7 @@ class Call:
         self.headers: Mapping[str, str] = {}
         self.tags: Mapping[str, str] = {}
         self.fields: Sequence[tuple[bytes, bytes]] = ()
+        self.peer = UNKNOWN_PEER
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -169,6 +197,7 @@ class Call:
         made.headers = self.headers
         made.tags = self.tags
         made.fields = self.fields
+        made.peer = self.peer
         made._raw = self._raw
         made._request = self._request
         return made

@@ -46,8 +46,8 @@ def _no_cost(_call: Call, _tokens: int) -> float:
     return 0.0
 
 
-def _no_region(_call: Call) -> str:
-    return ""
+def _region(call: Call) -> str:
+    return call.peer.region
 
 
 class World(Struct, frozen=True):
@@ -55,8 +55,8 @@ class World(Struct, frozen=True):
 
     hour: Callable[[], int]
     """Of the day where the gateway runs, from 0 to 23."""
-    region: Callable[[Call], str] = _no_region
-    """Where the caller is."""
+    region: Callable[[Call], str] = _region
+    """Where the caller is: by default where its listener is said to be."""
     cost_usd: Callable[[Call, int], float] = _no_cost
     """What a call with a prompt of so many tokens may cost at whom it would go to first."""
 
@@ -141,6 +141,10 @@ def headers_of(call: Call) -> dict[str, str]:
     return headers
 
 
+def _number(value: int | None) -> int:
+    return -1 if value is None else value
+
+
 def _has_images(call: Call, _world: World) -> bool:
     request = request_of(call)
     return request is not None and prompt.has_images(request)
@@ -187,6 +191,12 @@ _OF_CALL: Final[Mapping[str, Callable[[Call, World], object]]] = {
     "headers": lambda call, _: headers_of(call),
     "user": _user,
     "region": lambda call, world: world.region(call),
+    "listener": lambda call, _: call.peer.listener,
+    "peer_host": lambda call, _: call.peer.host,
+    "peer_uid": lambda call, _: _number(call.peer.uid),
+    "peer_gid": lambda call, _: _number(call.peer.gid),
+    "peer_pid": lambda call, _: _number(call.peer.pid),
+    "peer_cid": lambda call, _: _number(call.peer.cid),
     "hour": lambda _, world: world.hour(),
     "cost_estimate": lambda call, world: world.cost_usd(call, tokens_of(call)),
 }
@@ -215,6 +225,12 @@ SAMPLES: Final[Mapping[str, Sequence[object]]] = {
     "headers": ({},),
     "user": ("",),
     "region": ("",),
+    "listener": ("",),
+    "peer_host": ("",),
+    "peer_uid": (0,),
+    "peer_gid": (0,),
+    "peer_pid": (0,),
+    "peer_cid": (0,),
     "hour": (0,),
     "cost_estimate": (0.0,),
     **{name: (value,) for name, value in _OF_CANDIDATE.items()},

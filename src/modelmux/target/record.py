@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from modelmux.errors import ErrorKind
 from modelmux.ir.response import NO_USAGE, FinishReason, Usage
+from modelmux.target.call import UNKNOWN_PEER, Peer
 
 Outcome = Literal["ok", "error", "cancelled"]
 """`cancelled`: the caller left before the answer was complete."""
@@ -64,6 +65,8 @@ class CallRecord(Struct, frozen=True, gc=False):
     tags: Mapping[str, str] = {}
     body_bytes: int = 0
     """Size of the request body."""
+    peer: Peer = UNKNOWN_PEER
+    """Where it came in, and from whom."""
 
     @property
     def provider(self) -> str:

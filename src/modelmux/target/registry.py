@@ -12,6 +12,8 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from modelmux.errors import ConfigError, PermissionDenied, UnknownModel
 from modelmux.target.base import Target
 from modelmux.target.call import Caller
@@ -116,7 +118,7 @@ class Registry:
         self._built_in = built_in or {}
         self._default = default
         self._most = 1 + fallback
-        self._routes: dict[tuple[str, tuple[str, ...]], Target] = {}
+        self._routes: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Target] = {}
         self._aliased: dict[str, Sequence[Target]] = {}
         for alias in aliases:
             self._expand(alias, ())
@@ -133,7 +135,7 @@ class Registry:
             PermissionDenied: The caller's key does not allow it.
         """
         # By what the key allows, and not by its name: what a route is made of must be its key.
-        key = (model, caller.models)
+        key = (model, caller.models, caller.within)
         target = self._routes.get(key)
         if target is None:
             target = self._resolve(model, caller)
@@ -172,19 +174,17 @@ class Registry:
             return self._combine(model, targets)
         if not found:
             raise self._unknown(model, caller)
+        who, models = f"the key {caller.name!r}", caller.models
+        if self._allowed(found, replace(caller, within=())):
+            who, models = "this listener", caller.within
         raise PermissionDenied(
-            f"the key {caller.name!r} does not allow the model {model!r}; "
-            f"it allows {', '.join(caller.models)}",
+            f"{who} does not allow the model {model!r}; it allows {', '.join(models)}",
             param="model",
         )
 
     def _allowed(self, found: Sequence["_Found"], caller: Caller) -> list[Target]:
         """Those of `found` who may answer `caller`, the preferred one first."""
-        targets = [
-            each.target
-            for each in found
-            if allows(caller, each.name) or allows(caller, each.target.name)
-        ]
+        targets = [each.target for each in found if allows(caller, each.name, each.target.name)]
         return targets[: self._most]
 
     def _found(self, model: str) -> Sequence["_Found"]:
@@ -260,9 +260,13 @@ class Registry:
         )
 
 
-def allows(caller: Caller, name: str) -> bool:
-    """Whether the caller's key allows the model or target called `name`."""
-    return not caller.models or any(_glob(pattern).match(name) for pattern in caller.models)
+def allows(caller: Caller, *names: str) -> bool:
+    """Whether key and listener allow a model or target that is called by any of `names`."""
+    return _fits(caller.models, names) and _fits(caller.within, names)
+
+
+def _fits(patterns: Sequence[str], names: Sequence[str]) -> bool:
+    return not patterns or any(_glob(each).match(name) for each in patterns for name in names)
 
 
 @lru_cache(maxsize=1024)

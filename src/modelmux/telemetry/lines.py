@@ -32,6 +32,7 @@ import msgspec
 from msgspec import Struct, field
 
 from modelmux.ir.response import FinishReason
+from modelmux.target.call import Peer
 from modelmux.target.record import CallRecord, Outcome
 from modelmux.telemetry.redact import Redactor, printable
 
@@ -149,6 +150,8 @@ class TextLines:
         line += f" took={record.duration_s:.3f}s"
         if record.outcome != "ok" or record.tags or record.parent_id or record.losses:
             line += _rare(record)
+        if record.peer.uid is not None or record.peer.cid is not None:
+            line += _peer(record.peer)
         return line
 
     def event(self, level: Level, at_s: float, message: str, fields: Mapping[str, Field]) -> str:
@@ -172,6 +175,13 @@ def _rare(record: CallRecord) -> str:
     if record.outcome == "error":
         told.append(f"{printable(record.error_code)}: {printable(record.error)}")
     return "".join(f" {item}" for item in told)
+
+
+def _peer(peer: Peer) -> str:
+    """Who came by a socket that tells."""
+    told = (("uid", peer.uid), ("pid", peer.pid), ("cid", peer.cid))
+    said = "".join(f" {name}={value}" for name, value in told if value is not None)
+    return f"{said} at={_value(peer.listener)}" if peer.listener else said
 
 
 def _tags(tags: Mapping[str, str]) -> list[str]:
@@ -222,6 +232,11 @@ class _CallLine(Struct, frozen=True, omit_defaults=True, gc=False):
     composite: bool = field(name="modelmux.composite", default=False)
     losses: int = field(name="modelmux.losses", default=0)
     tags: Mapping[str, str] | None = field(name="modelmux.tags", default=None)
+    listener: str = field(name="modelmux.listener", default="")
+    uid: int | None = field(name="modelmux.peer.uid", default=None)
+    gid: int | None = field(name="modelmux.peer.gid", default=None)
+    pid: int | None = field(name="modelmux.peer.pid", default=None)
+    cid: int | None = field(name="modelmux.peer.cid", default=None)
     error_code: str = field(name="error.type", default="")
     error: str = field(name="exception.message", default="")
 
@@ -236,7 +251,7 @@ class JsonLines:
 
     def call(self, record: CallRecord) -> str:
         names = self._names.of(record)
-        usage = record.usage
+        usage, peer = record.usage, record.peer
         # By position, in the order of the fields: so many names cost 1 µs more.
         line = _CallLine(
             self._stamp.of(record.started_at_s + record.duration_s),
@@ -272,6 +287,11 @@ class JsonLines:
             record.composite,
             record.losses,
             record.tags or None,
+            peer.listener,
+            peer.uid,
+            peer.gid,
+            peer.pid,
+            peer.cid,
             record.error_code,
             record.error,
         )

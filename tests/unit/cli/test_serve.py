@@ -19,7 +19,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Loaded]:
 
 
 def addresses(served: list[Loaded]) -> list[str]:
-    return [str(address) for address in served[-1].config.server.addresses]
+    return [str(address) for address in served[-1].config.addresses]
 
 
 def test_nothing_but_serve_is_enough(cli: Cli, served: list[Loaded]):

@@ -51,7 +51,7 @@ def test_an_address_is_listed_once(machine: Machine):
 
 def test_port_may_repeat_what_listen_says(machine: Machine):
     machine.project('[server]\nport = 3000\nlisten = ["127.0.0.1:3000"]')
-    assert len(machine.load().config.server.addresses) == 1
+    assert len(machine.load().config.addresses) == 1
 
 
 def test_several_workers_are_not_available(machine: Machine):

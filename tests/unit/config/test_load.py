@@ -21,7 +21,7 @@ def listen(*addresses: str) -> Override:
 
 def test_nothing_at_all_is_a_configuration(machine: Machine):
     loaded = machine.load()
-    assert [str(address) for address in loaded.config.server.addresses] == ["127.0.0.1:3000"]
+    assert [str(address) for address in loaded.config.addresses] == ["127.0.0.1:3000"]
     assert not loaded.is_configured
     assert [source.found for source in loaded.sources] == [False, False, False]
     assert loaded.warnings == ()
@@ -87,14 +87,14 @@ def test_a_file_with_one_section_is_enough(machine: Machine):
 def test_a_socket_option_listens_there_and_nowhere_else(machine: Machine):
     machine.project("[server]\nport = 3000")
     loaded = machine.load(listen("unix:/s"))
-    assert [str(address) for address in loaded.config.server.addresses] == ["unix:/s"]
+    assert [str(address) for address in loaded.config.addresses] == ["unix:/s"]
     assert str(loaded.origin("server.listen")) == "option --listen"
 
 
 def test_a_port_of_the_environment_replaces_the_listeners_of_a_file(machine: Machine):
     machine.project("[server]\nlisten = ['127.0.0.1:3000']")
     machine.environ[PORT] = "8080"
-    addresses = machine.load().config.server.addresses
+    addresses = machine.load().config.addresses
     assert [str(address) for address in addresses] == ["127.0.0.1:8080"]
 
 

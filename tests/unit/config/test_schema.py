@@ -1,22 +1,33 @@
-from modelmux.config.schema import Config, Key, Model, Provider, Server, WeightedTarget
+from modelmux.config.schema import Config, Key, Listener, Model, Provider, Server, WeightedTarget
 from modelmux.ingress.address import TcpAddress, UnixAddress
 
 
 def test_a_server_listens_on_loopback_when_nothing_is_said():
-    assert Server().addresses == (TcpAddress("127.0.0.1", 3000),)
+    assert Config().addresses == (TcpAddress("127.0.0.1", 3000),)
 
 
 def test_port_is_shorthand_for_a_loopback_listener():
-    assert Server(port=8080).addresses == (TcpAddress("127.0.0.1", 8080),)
+    assert Config(server=Server(port=8080)).addresses == (TcpAddress("127.0.0.1", 8080),)
 
 
 def test_port_and_listen_together_are_both_meant_and_each_address_once():
     server = Server(port=3000, listen=("127.0.0.1:3000", "unix:/run/m.sock"))
-    assert server.addresses == (TcpAddress("127.0.0.1", 3000), UnixAddress("/run/m.sock"))
+    assert Config(server=server).addresses == (
+        TcpAddress("127.0.0.1", 3000),
+        UnixAddress("/run/m.sock"),
+    )
 
 
 def test_listen_alone_adds_no_port():
-    assert Server(listen=("unix:/run/m.sock",)).addresses == (UnixAddress("/run/m.sock"),)
+    config = Config(server=Server(listen=("unix:/run/m.sock",)))
+    assert config.addresses == (UnixAddress("/run/m.sock"),)
+
+
+def test_listeners_with_an_identity_alone_add_no_port():
+    listeners = (Listener(address="unix:/run/a.sock"),)
+    assert Config(listeners=listeners).addresses == ()
+    config = Config(listeners=listeners, server=Server(port=3000))
+    assert config.addresses == (TcpAddress("127.0.0.1", 3000),)
 
 
 def test_a_provider_has_its_keys_in_the_order_written():

@@ -23,7 +23,7 @@ def test_what_is_written_is_valid_and_says_what_was_answered(machine: Machine, a
     machine.project(render(answers))
     loaded = machine.load()
     config = loaded.config
-    assert [str(address) for address in config.server.addresses] == [f"127.0.0.1:{answers.port}"]
+    assert [str(address) for address in config.addresses] == [f"127.0.0.1:{answers.port}"]
     assert config.server.log_level == answers.log_level
     assert config.server.enable_retries == answers.enable_retries
     assert config.server.max_retry_attempts == answers.max_retry_attempts

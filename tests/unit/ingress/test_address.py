@@ -68,7 +68,7 @@ def test_a_unix_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch):
         ("unix:/a\0b", "without NUL"),
         ("vsock:3000", "expected vsock:CID:PORT"),
         ("vsock:x:3000", "expected a CID"),
-        ("fd:x", "expected a file descriptor"),
+        ("fd:-1", "expected a file descriptor"),
         ("fd:", "expected a file descriptor"),
     ],
 )

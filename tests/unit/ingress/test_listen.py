@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelmux.errors import ConfigError
+from modelmux.ingress import activation
 from modelmux.ingress.address import (
     ANY_CID,
     Address,
@@ -16,7 +17,7 @@ from modelmux.ingress.address import (
     UnixAddress,
     VsockAddress,
 )
-from modelmux.ingress.listen import Listener, open_all, open_one
+from modelmux.ingress.listen import Access, Listener, open_all, open_one
 from tests.support import plain
 
 HERE = "127.0.0.1"
@@ -383,3 +384,51 @@ def test_a_system_without_vsock_is_told_what_else_there_is(monkeypatch: pytest.M
     assert refusal(VsockAddress(ANY_CID, 1)) == (
         "vsock:any:1: this system has no vsock | listen on a unix socket"
     )
+
+
+def test_a_socket_may_be_opened_wider_and_given_away(folder: Path):
+    access = Access(0o666, f":{os.getgid()}")
+    (listener,) = open_one(UnixAddress("s"), access)
+    mode = (folder / "s").stat().st_mode & 0o777
+    listener.close()
+    assert mode == 0o666
+
+
+@pytest.mark.parametrize("owner", ["no-such-user", ":no-such-group"])
+def test_an_owner_that_is_nobody_leaves_no_socket(folder: Path, owner: str):
+    with pytest.raises(ConfigError, match="expected a user or USER:GROUP of this machine"):
+        open_one(UnixAddress("s"), Access(owner=owner))
+    assert not (folder / "s").exists()
+
+
+def test_a_socket_that_cannot_be_given_away_is_not_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", refused)  # root may give away what it likes
+    with pytest.raises(ConfigError, match="cannot be given to '0'"):
+        open_one(UnixAddress("s"), Access(owner="0"))
+    assert not (folder / "s").exists()
+
+
+def test_only_a_path_is_a_file(folder: Path):
+    with bound("s") as unix, socket.create_server((HERE, 0)) as tcp:
+        assert (folder / "s").exists()
+        assert Listener(FdAddress(unix.fileno()), unix).is_file
+        assert not Listener(FdAddress(tcp.fileno()), tcp).is_file
+    with socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0mm-{os.getpid()}")
+        assert not Listener(FdAddress(abstract.fileno()), abstract).is_file
+
+
+def test_sockets_that_were_passed_are_found_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with bound("s") as handed:
+        assert (folder / "s").exists()
+        passed = [("web", 99), ("agents", handed.detach())]
+        monkeypatch.setattr(activation, "descriptors", lambda *_: passed)
+        (listener,) = open_one(FdAddress(name="agents"))
+        listener.close()
+        with pytest.raises(ConfigError, match="there are: agents, web"):
+            open_one(FdAddress(name="agent"))

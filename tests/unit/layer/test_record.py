@@ -15,7 +15,7 @@ from modelmux.errors import (
 from modelmux.ir.request import Loss
 from modelmux.ir.response import Usage
 from modelmux.layer.record import Record, Recorder
-from modelmux.target.call import Call, Caller
+from modelmux.target.call import Call, Caller, Peer
 from modelmux.target.fallback import Fallback
 from modelmux.target.record import CALLER_LEFT, CallRecord
 from modelmux.target.reply import Reply
@@ -321,6 +321,7 @@ class Refusal(Struct, frozen=True):
     error: GatewayError
     started: float
     body_bytes: int
+    peer: Peer = Peer("unix:/s", uid=1000)
 
 
 def test_a_call_refused_at_the_door_is_recorded_too():
@@ -341,6 +342,7 @@ def test_a_call_refused_at_the_door_is_recorded_too():
         error="nobody offers 'x'",
         duration_s=0.5,
         body_bytes=12,
+        peer=Peer("unix:/s", uid=1000),
     )
 
 
