@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from modelmux.target.call import Call, Caller
+from modelmux.target.call import Call, Caller, Peer
 from modelmux.target.facts import OF_CANDIDATE, SAMPLES, Facts, World
 from modelmux.wire import anthropic_messages, openai_chat
 from modelmux.wire.base import Wire
@@ -144,3 +144,11 @@ def test_without_a_candidate_its_facts_are_nothing():
 def test_a_fact_is_of_the_type_that_its_sample_is(name: str, wire: Wire):
     body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
     assert type(fact(name, call_of(body, wire))) is type(SAMPLES[name][0])
+
+
+def test_the_system_says_where_a_call_came_in_and_from_whom():
+    call = chat()
+    call.peer = Peer("unix:/a", "eu", uid=1000, gid=100)
+    names = ["listener", "peer_host", "peer_uid", "peer_gid", "peer_pid", "peer_cid"]
+    assert list(Facts(call, WORLD).named(names).values()) == ["unix:/a", "", 1000, 100, -1, -1]
+    assert Facts(call, World(hour=lambda: 0)).named(["region"]) == {"region": "eu"}
