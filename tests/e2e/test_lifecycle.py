@@ -51,12 +51,24 @@ def upstream(running_upstream: Stage) -> Stage:
     return running_upstream
 
 
-@pytest.fixture(scope="module")
+WAYS = {"fast": "fast_path = true", "asgi": "fast_path = false"}
+"""What is said here holds of both ways to the model doors."""
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def start_gateway(request: pytest.FixtureRequest, start_gateway: GatewayStarter) -> GatewayStarter:
+    """Starts gateways that go one way."""
+    return lambda config: start_gateway(config.replace("[server]", f"[server]\n{request.param}"))
+
+
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
 def running(
-    tmp_path_factory: pytest.TempPathFactory, running_upstream: Stage
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    running_upstream: Stage,
 ) -> Generator[Gateway, None, None]:
     """A gateway that no test here stops."""
-    config = CONFIG.format(server="", base_url=running_upstream.base_url)
+    config = CONFIG.format(server=request.param, base_url=running_upstream.base_url)
     with gateway.running(config, tmp_path_factory.mktemp("running")) as started:
         yield started
 
@@ -308,3 +320,34 @@ def test_half_a_request_keeps_it_no_longer_than_it_drains(
     assert running.wait_until_ended() == 0
     assert time.monotonic() - started < 6
     line.close()
+
+
+@pytest.mark.parametrize("sent", [b"POST /v1/chat", b"POST /v1/messages HTTP/1.1\r\nhost: h\r\n"])
+@pytest.mark.parametrize("more", [b"", b"content-length: 9\r\n\r\n{"], ids=["head", "body"])
+def test_a_request_that_does_not_come_is_not_waited_for(
+    start_gateway: GatewayStarter, upstream: Stage, sent: bytes, more: bytes
+):
+    running = start(start_gateway, upstream, "read_timeout_s = 0.2")
+    line = plain.connection(running.base_url)
+    line.connect()
+    line.sock.sendall(sent + more)
+    answer = b""
+    while piece := line.sock.recv(4096):
+        answer += piece
+    expected = b"HTTP/1.1 400" if sent.endswith(b"chat") and more else b"HTTP/1.1 408"
+    assert answer.startswith(expected)
+    line.close()
+
+
+@CALLERS
+def test_a_body_that_is_too_large_is_a_call_that_failed(
+    start_gateway: GatewayStarter, upstream: Stage, caller: Dialect
+):
+    running = start(start_gateway, upstream, "max_body_bytes = 1000")
+    headers = {"x-request-id": "too-large"}
+    answer = plain.post(running.base_url, caller.path, caller.ask(MODEL, "x" * 1000), headers)
+    assert (answer.status, answer.headers["x-request-id"]) == (413, "too-large")
+    call = logged(running, "too-large")
+    assert (call["http.response.status_code"], call["error.type"]) == (413, "request_too_large")
+    metrics = plain.get(running.base_url, "/metrics").body.decode()
+    assert 'status="413"' in metrics

@@ -103,6 +103,12 @@ class Server(Table, frozen=True):
     """Attempts in all, the first one included."""
     max_body_bytes: Annotated[int, Meta(ge=1)] = 33_554_432
     """Largest request body; a larger one is answered with 413."""
+    read_timeout_s: Seconds = 60.0
+    """How long a caller may take to send a request's head, and how long it may pause in its body,
+    in seconds; then it is answered with 408. 0: for ever."""
+    fast_path: bool = True
+    """Answer the model APIs past ASGI, as fast as it goes. Off, they take the way of everything
+    else: slower, for finding out whether a fault lies in the fast path."""
     workers: Annotated[int, Meta(ge=1)] = 1
     """Processes that serve; only 1 in this version."""
     allow_anonymous: bool = False

@@ -69,8 +69,15 @@ async def _serve(loaded: Loaded, opened: Sequence[Opened]) -> None:
             in_flight=gateway.telemetry.metrics.in_flight,
         )
 
+    settings = loaded.config.server
     control = Control(gateway.status, lambda now: server.stop(now=now), gateway.log_access())
-    server = Server(gateway.app(control), loaded.config.server.drain_timeout_s, on_stop=draining)
+    server = Server(
+        gateway.app(control),
+        settings.drain_timeout_s,
+        on_stop=draining,
+        read_timeout_s=settings.read_timeout_s,
+        fast=settings.fast_path,
+    )
     control_server = Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
     UvicornLog(lambda level, message: log.event(_LEVELS.get(level, "error"), message)).install()
     async with gateway:

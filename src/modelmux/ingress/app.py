@@ -44,7 +44,7 @@ def control_doors(
 
 def application(routes: Routes, max_body_bytes: int, now: Now, lifespan: Lifespan) -> Adapter:
     """The routes as an ASGI application."""
-    return Adapter(routes, routes.refuse, max_body_bytes, now, lifespan)
+    return Adapter(routes, max_body_bytes, now, lifespan)
 
 
 def _watching(health: Health) -> dict[str, Methods]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from modelmux.errors import BodyTooLarge
 from modelmux.ingress.http import Answer, Fields, HttpRequest
@@ -28,17 +28,32 @@ LEFT = "left"
 LINGER_S = 30.0
 """How long a client that is turned away may go on sending: nginx's `lingering_time`."""
 
-Handler = Callable[[HttpRequest], Awaitable[Answer]]
-Refuse = Callable[[HttpRequest, BodyTooLarge], Answer]
+
+class Handler(Protocol):
+    """What answers requests. It must not raise `Exception`."""
+
+    async def __call__(self, request: HttpRequest, /) -> Answer:
+        """The answer to any request."""
+        ...
+
+    def broke(self, request: HttpRequest, exc: Exception, /) -> None:
+        """An answer could not be given to its end, by a defect of ours."""
+        ...
+
+    def is_fast(self, method: bytes, path: bytes, /) -> bool:
+        """Whether such a request is worth a shorter way than ASGI's. Never said of HEAD."""
+        ...
 
 
 class Adapter:
-    """An ASGI application round one handler, which must not raise `Exception`."""
+    """An ASGI application round one handler.
+
+    A server of ours may go past ASGI: what it needs for that is public.
+    """
 
     def __init__(
         self,
         handler: Handler,
-        refuse: Refuse,
         max_body_bytes: int,
         now: Callable[[], float],
         lifespan: "Lifespan",
@@ -47,15 +62,13 @@ class Adapter:
 
         Args:
             handler: Answers every request.
-            refuse: Answers one whose body is too large to be read.
-            max_body_bytes: Where that begins.
+            max_body_bytes: Largest body that is read.
             now: Monotonic clock.
             lifespan: What is started before the first request and stopped after the last.
         """
-        self._handler = handler
-        self._refuse = refuse
-        self._max_body_bytes = max_body_bytes
-        self._now = now
+        self.handler = handler
+        self.max_body_bytes = max_body_bytes
+        self.now = now
         self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +83,7 @@ class Adapter:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         fields = scope["headers"]
         request = HttpRequest(
-            scope["method"], scope["path"], scope["query_string"], fields, b"", self._now()
+            scope["method"], scope["path"], scope["query_string"], fields, b"", self.now()
         )
         if entry := scope.get(ENTRY):
             request.entrance, request.peer = entry
@@ -79,7 +92,8 @@ class Adapter:
         try:
             request.body = await self._body(fields, receive)
         except _TooLarge as exc:
-            answer = self._refuse(request, self._too_large())
+            request.fault = self.too_large()
+            answer = await self.handler(request)
             answer.headers.append((b"connection", b"close"))  # the rest of the body is not kept
             await _send(answer, _Lingering(receive, send) if exc.goes_on else send)
             return
@@ -95,7 +109,7 @@ class Adapter:
         task = asyncio.current_task(loop)
         scope[GONE] = task.cancel if task is not None else None
         try:
-            await _send(await self._handler(request), send)
+            await _send(await self.handler(request), send)
         except asyncio.CancelledError:
             if scope[GONE] != LEFT:  # not the client: the server is stopping
                 raise
@@ -105,25 +119,26 @@ class Adapter:
         body: bytes = message.get("body", b"")
         if message["type"] == "http.disconnect":
             raise ConnectionError
-        if not message.get("more_body", False) and len(body) <= self._max_body_bytes:
+        if not message.get("more_body", False) and len(body) <= self.max_body_bytes:
             return body
-        if _announced(fields) > self._max_body_bytes:
+        if announced(fields) > self.max_body_bytes:
             raise _TooLarge(goes_on=message.get("more_body", False))
         pieces = [body]
         size = len(body)
-        while size <= self._max_body_bytes and message.get("more_body", False):
+        while size <= self.max_body_bytes and message.get("more_body", False):
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
-        if size > self._max_body_bytes:
+        if size > self.max_body_bytes:
             raise _TooLarge(goes_on=message.get("more_body", False))
         return b"".join(pieces)
 
-    def _too_large(self) -> BodyTooLarge:
+    def too_large(self) -> BodyTooLarge:
+        """What a body is refused with that is larger than `max_body_bytes`."""
         return BodyTooLarge(
-            f"expected a body of at most {self._max_body_bytes} bytes, got more; "
+            f"expected a body of at most {self.max_body_bytes} bytes, got more; "
             "the limit is `server.max_body_bytes`"
         )
 
@@ -135,7 +150,7 @@ class Adapter:
                 pass
 
         async def answer() -> None:
-            await _send(await self._handler(request), send)
+            await _send(await self.handler(request), send)
 
         answering = asyncio.ensure_future(answer())
         watching = asyncio.ensure_future(gone())
@@ -198,7 +213,7 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _announced(fields: Fields) -> int:
+def announced(fields: Fields) -> int:
     """The size that the head tells of the body; 0 if it does not."""
     for name, value in fields:
         if name == b"content-length" and value.isdigit():

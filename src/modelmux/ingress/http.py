@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-from modelmux.errors import InvalidRequest
+from modelmux.errors import CallerError, InvalidRequest
 from modelmux.ingress.entrance import OPEN, Entrance
 from modelmux.target.call import UNKNOWN_PEER, Peer
 
@@ -44,6 +44,7 @@ class HttpRequest:
     __slots__ = (
         "body",
         "entrance",
+        "fault",
         "fields",
         "headers",
         "method",
@@ -79,6 +80,8 @@ class HttpRequest:
         self.query = query
         self.body = body
         self.started = started
+        self.fault: CallerError | None = None
+        """Why `body` is not what was sent."""
         self.entrance: Entrance = OPEN
         self.peer: Peer = UNKNOWN_PEER
         self.parameters: Mapping[str, str] = {}
@@ -92,7 +95,9 @@ class HttpRequest:
         self.headers: Mapping[str, str] = headers
 
     def check(self) -> None:
-        """Raises `InvalidRequest` where the body came in a form that nobody here reads."""
+        """Raises `CallerError` where the body came in part, or in a form that nobody here reads."""
+        if self.fault is not None:
+            raise self.fault
         coding = self.headers.get("content-encoding", "identity")
         if coding.lower() != "identity":
             raise InvalidRequest(
@@ -102,6 +107,8 @@ class HttpRequest:
 
 class Answer:
     """What goes back: a whole body, or a stream of non-empty pieces.
+
+    `headers` have no field of how the message travels: those are added by whoever sends it.
 
     Whoever takes an answer calls `aclose` when it is sent or given up.
     """

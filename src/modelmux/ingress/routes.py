@@ -1,5 +1,6 @@
 """Paths to endpoints. Exact paths are one look-up; those with a parameter are few."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from modelmux.errors import GatewayError, MethodNotAllowed, NotFound, UpgradeRequired
@@ -12,6 +13,10 @@ Methods = Mapping[str, Endpoint]
 
 Table = tuple[Mapping[str, Methods], Mapping[str, Methods]]
 """Endpoints by path, and by the beginning of a path."""
+
+
+_PLAIN = re.compile(rb"[!$&-.0-;=@-~/]+")
+"""A path that needs no decoding: no escapes, no fragment, nothing but printable ASCII."""
 
 
 class Routes:
@@ -43,13 +48,15 @@ class Routes:
         self._new_id = new_id
         self._failed = failed
         self._surfaces: Mapping[SurfaceName, Table] = surfaces or {}
+        self._fast = frozenset(_posts(exact))
+        self._fast_prefixes = tuple(_posts(prefixes))
 
     async def __call__(self, request: HttpRequest) -> Answer:
         """The answer to any request."""
         try:
             return await self._find(request)(request)
         except GatewayError as exc:
-            return self.refuse(request, exc)
+            return self._refuse(request, exc)
         # The outermost handler: a defect of ours is told to the caller as such, with the id under
         # which it is in the log, and not as a broken connection.
         except Exception as exc:  # noqa: BLE001
@@ -58,7 +65,19 @@ class Routes:
             error = GatewayError(f"the gateway failed on this request; its log has it under {id_}")
             return refuse(error, self._dialect(request), id_)
 
-    def refuse(self, request: HttpRequest, exc: GatewayError) -> Answer:
+    def broke(self, request: HttpRequest, exc: Exception) -> None:
+        """Tell of a defect that came to light while an answer was being given."""
+        self._failed(request, request_id(request, self._new_id), exc)
+
+    def is_fast(self, method: bytes, path: bytes) -> bool:
+        """Whether such a request is worth a shorter way than ASGI's."""
+        if method != b"POST":
+            return False
+        return path in self._fast or (
+            path.startswith(self._fast_prefixes) and _PLAIN.fullmatch(path) is not None
+        )
+
+    def _refuse(self, request: HttpRequest, exc: GatewayError) -> Answer:
         """An error as an answer in the dialect of the request's path."""
         answer = refuse(exc, self._dialect(request), request_id(request, self._new_id))
         if isinstance(exc, MethodNotAllowed):
@@ -89,6 +108,10 @@ class Routes:
                 request.parameters = {"id": path.removeprefix(prefix)}
                 return methods
         raise NotFound(f"nothing is at {path}; the model APIs are below /v1")
+
+
+def _posts(table: Mapping[str, Methods]) -> list[bytes]:
+    return [path.encode() for path, methods in table.items() if "POST" in methods]
 
 
 def _allowed(methods: Methods) -> list[str]:

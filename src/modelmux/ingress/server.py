@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import cast
@@ -13,12 +14,13 @@ from typing_extensions import override
 
 from modelmux.ingress.asgi import Adapter
 from modelmux.ingress.entrance import Entrance
-from modelmux.ingress.protocol import Protocol
-
-KEEP_ALIVE_S = 75.0
-"""Idle time after which a connection is closed: nginx's, longer than what SDKs keep (5 s)."""
+from modelmux.ingress.fast import FastProtocol
+from modelmux.ingress.protocol import READ_TIMEOUT_S, Protocol
 
 BACKLOG = 2048
+
+_TICKS_A_SWEEP = 10
+"""uvicorn ticks each 0.1 s; connections' limits are looked at once a second."""
 
 
 class Server(uvicorn.Server):
@@ -35,6 +37,8 @@ class Server(uvicorn.Server):
         *,
         signals: bool = True,
         on_stop: Callable[[], None] | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        fast: bool = True,
     ) -> None:
         """Make a server of `app`; nothing listens yet.
 
@@ -43,11 +47,15 @@ class Server(uvicorn.Server):
             drain_timeout_s: How long answers may go on once it is to stop.
             signals: Take SIGTERM and SIGINT as the word to stop.
             on_stop: Called at the first word.
+            read_timeout_s: How long a request's head may take, and how long its body may pause;
+                0: for ever.
+            fast: Serve past ASGI what `app` calls fast.
         """
+        self._protocol = FastProtocol if fast else Protocol
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Protocol,
+                http=self._protocol,
                 ws="none",
                 lifespan="off",  # who serves on our sockets starts and stops the gateway itself
                 log_config=None,
@@ -55,12 +63,12 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_S,  # type: ignore[arg-type] # call_later takes floats
                 timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
             )
         )
         self._signals = signals
         self._on_stop = on_stop
+        self._read_timeout_s = read_timeout_s
         self._ready = asyncio.Event()
         self._entrances: Sequence[tuple[socket.socket, Entrance]] = ()
         self._open: dict[Entrance, asyncio.base_events.Server] = {}
@@ -90,7 +98,7 @@ class Server(uvicorn.Server):
         config = self.config
 
         def protocol() -> asyncio.Protocol:
-            made = Protocol(config, self.server_state, self.lifespan.state)
+            made = self._protocol(config, self.server_state, self.lifespan.state)
             made.entrance = entrance
             return made
 
@@ -115,6 +123,15 @@ class Server(uvicorn.Server):
             await self.open(sock, entrance)
         self.started = True
         self._ready.set()
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        """Look at every connection's limits now and then; whether it is time to stop."""
+        if counter % _TICKS_A_SWEEP == 0:
+            now = time.monotonic()
+            for connection in tuple(self.server_state.connections):
+                cast("Protocol", connection).check(now, self._read_timeout_s)
+        return await super().on_tick(counter)
 
     @contextmanager
     @override

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from modelmux.ingress.asgi import Adapter, Lifespan, Message, Scope
+from modelmux.ingress.fast import FastProtocol
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.protocol import Protocol
 
@@ -26,16 +27,32 @@ async def nothing() -> None:
     """Neither start nor stop anything."""
 
 
-def refuse(request: HttpRequest, exc: Exception) -> Answer:
-    return Answer(413, [(b"x-path", request.path.encode())], str(exc).encode())
+class Handling:
+    """A handler round `door`, which takes every request for fast that can be."""
+
+    def __init__(self, door: Callable[[HttpRequest], Awaitable[Answer]]) -> None:
+        self._door = door
+        self.broken: list[Exception] = []
+
+    async def __call__(self, request: HttpRequest) -> Answer:
+        if request.fault is not None:
+            path = (b"x-path", request.path.encode())
+            return Answer(413, [path], str(request.fault).encode())
+        return await self._door(request)
+
+    def broke(self, _request: HttpRequest, exc: Exception) -> None:
+        self.broken.append(exc)
+
+    def is_fast(self, method: bytes, _path: bytes) -> bool:
+        return method != b"HEAD"
 
 
 def adapter(
-    handler: Callable[[HttpRequest], "object"], *, max_body_bytes: int = MAX_BODY_BYTES
+    door: Callable[[HttpRequest], Awaitable[Answer]], *, max_body_bytes: int = MAX_BODY_BYTES
 ) -> Adapter:
-    """`handler` as an application, whose clock always says 7."""
+    """`door` as an application, whose clock always says 7."""
     lifespan = Lifespan(nothing, nothing)
-    return Adapter(handler, refuse, max_body_bytes, lambda: 7.0, lifespan)  # type: ignore[arg-type]
+    return Adapter(Handling(door), max_body_bytes, lambda: 7.0, lifespan)
 
 
 def scope(
@@ -152,6 +169,10 @@ class Peer:
         """Wait for the server to send more, or to close."""
         return await self._reader.read(1) == b""
 
+    async def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        return await self._reader.read()
+
     async def leave(self, *, rudely: bool = False) -> None:
         """Close; `rudely`, as when a process is killed."""
         if rudely:
@@ -168,7 +189,7 @@ class Served:
 
     def __init__(self, port: int, state: ServerState) -> None:
         self.port = port
-        self._state = state
+        self.state = state
         self._peers: list[Peer] = []
 
     async def connect(self) -> Peer:
@@ -186,25 +207,26 @@ class Served:
     async def aclose(self) -> None:
         for peer in self._peers:
             await peer.leave()
-        while tasks := [*self._state.tasks]:
+        while tasks := [*self.state.tasks]:
             await asyncio.wait(tasks)
-        for connection in [*self._state.connections]:
+        for connection in [*self.state.connections]:
             connection.transport.close()
 
 
-def protocol_of(app: Adapter, state: ServerState | None = None) -> Protocol:
+def protocol_of(app: Adapter, state: ServerState | None = None, *, fast: bool = False) -> Protocol:
     """The protocol of one connection to `app`."""
-    config = uvicorn.Config(app, http=Protocol, ws="none", lifespan="off", log_config=None)
+    kind = FastProtocol if fast else Protocol
+    config = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_config=None)
     config.load()
-    return Protocol(config=config, server_state=state or ServerState(), app_state={})
+    return kind(config=config, server_state=state or ServerState(), app_state={})
 
 
 @asynccontextmanager
-async def serving(app: Adapter) -> AsyncGenerator[Served]:
+async def serving(app: Adapter, *, fast: bool = False) -> AsyncGenerator[Served]:
     """`app` served by uvicorn with our `Protocol`; at the end, every request must end by itself."""
     state = ServerState()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol_of(app, state), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: protocol_of(app, state, fast=fast), "127.0.0.1", 0)
     served = Served(server.sockets[0].getsockname()[1], state)
     try:
         yield served

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmux.errors import (
+    BodyTooLarge,
     CredentialRefused,
     GatewayError,
     Interrupted,
@@ -289,6 +290,19 @@ def test_what_is_no_call_reaches_no_target(body: bytes | None, fields: dict[str,
     assert world.ask(body, **fields).status == status
     assert fake.calls == []
     assert len(world.notes.refusals) == 1
+
+
+@pytest.mark.parametrize(("sent", "status"), [({}, 401), ({"x_api_key": "key-1"}, 413)])
+def test_a_body_that_was_not_taken_is_a_call_that_was_refused(sent: dict[str, str], status: int):
+    """And who is not known is not told how large a body may be."""
+    fake = whole()
+    world = World(fake, keys={"key-1": Caller("a")})
+    asked = request(**sent)
+    asked.fault = BodyTooLarge("too much")
+    assert asyncio.run(world.door(asked)).status == status
+    (refusal,) = world.notes.refusals
+    assert (refusal.error.status, refusal.model) == (status, "")
+    assert fake.calls == []
 
 
 def test_a_caller_without_a_key_is_refused_before_the_body_is_looked_at():

@@ -22,7 +22,7 @@ class Table:
         self._door = door or (lambda request: text(request.parameters.get("id", "")))
         self.routes = Routes(
             {"/a": {"POST": self._answer}, "/g": {"GET": self._answer, "POST": self._answer}},
-            {"/m/": {"GET": self._answer}},
+            {"/m/": {"GET": self._answer}, "/p/": {"POST": self._answer}},
             lambda request: WIRE,
             lambda: "made-1",
             lambda request, id_, exc: self.defects.append((request.path, id_, exc)),
@@ -50,6 +50,34 @@ def raising(exc: Exception) -> Callable[[HttpRequest], Answer]:
         raise exc
 
     return door
+
+
+def test_a_defect_that_comes_late_is_told_too():
+    table = Table()
+    defect = ZeroDivisionError()
+    table.routes.broke(HttpRequest("POST", "/a", b"", [], b"", 0.0), defect)
+    assert table.defects == [("/a", "made-1", defect)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fast"),
+    [
+        (b"POST", b"/a", True),
+        (b"POST", b"/g", True),
+        (b"GET", b"/g", False),
+        (b"HEAD", b"/g", False),
+        (b"POST", b"/m/x", False),
+        (b"POST", b"/a/", False),
+        (b"POST", b"/%61", False),
+        (b"POST", b"/p/gemini-3:generateContent", True),
+        (b"GET", b"/p/gemini-3", False),
+        (b"POST", b"/p/gemini%2f3", False),
+        (b"POST", b"/p/gemini\xc3", False),
+        (b"POST", b"/p/gemini#3", False),
+    ],
+)
+def test_a_post_to_a_known_path_is_fast(method: bytes, path: bytes, fast: bool):
+    assert Table().routes.is_fast(method, path) is fast
 
 
 def test_a_path_leads_to_its_door_by_method():

@@ -10,7 +10,7 @@ import pytest
 
 from modelmux.ingress.http import Answer, HttpRequest, text
 from modelmux.ingress.server import Server, UvicornLog, serve
-from tests.unit.ingress.loopback import Peer, adapter
+from tests.unit.ingress.loopback import Handling, Peer, adapter
 from tests.unit.transport.loopback import LOOPS, play, until
 
 GET = b"GET %b HTTP/1.1\r\nhost: test\r\n\r\n"
@@ -57,10 +57,11 @@ class Door:
 class Running:
     """A server and the sockets it serves."""
 
-    def __init__(self, server: Server, sockets: list[socket.socket], door: Door) -> None:
+    def __init__(self, server: Server, sockets: list[socket.socket], handling: Handling) -> None:
         self.server = server
+        self.handling = handling
+        self.door = Door()
         self.sockets = sockets
-        self.door = door
         self.places = [each.getsockname() for each in sockets]
         self.peers: list[Peer] = []
         self.ended = asyncio.Event()
@@ -93,12 +94,16 @@ async def running(
     drain_timeout_s: float = 30.0,
     signals: bool = False,
     on_stop: Callable[[], None] | None = None,
+    **options: float,
 ) -> AsyncGenerator[Running]:
     """A server that is ready; it must end by itself once the test is done."""
     door = Door()
     listening = list(sockets) or [socket.create_server(("127.0.0.1", 0))]
-    server = Server(adapter(door), drain_timeout_s, signals=signals, on_stop=on_stop)
-    made = Running(server, listening, door)
+    app = adapter(door)
+    server = Server(app, drain_timeout_s, signals=signals, on_stop=on_stop, **options)  # type: ignore[arg-type]
+    assert isinstance(app.handler, Handling)
+    made = Running(server, listening, app.handler)
+    made.door = door
 
     async def run() -> None:
         await serve(server, listening)
@@ -233,13 +238,38 @@ def test_a_server_that_is_told_before_it_is_ready_stops_all_the_same(loop):
 
 def test_a_defect_outside_of_every_door_is_told(loop, told: list[tuple[str, str]]):
     async def scene() -> None:
-        async with running() as made:
+        async with running(fast=False) as made:
             peer = await made.begin(b"/broken")
             assert (await peer.answer()).status == 500
             made.server.stop()
 
     play(scene, loop)
     assert told == [("error", "Exception in ASGI application: ZeroDivisionError('a defect')")]
+
+
+def test_a_defect_on_the_fast_path_is_the_handlers_to_tell(loop, told: list[tuple[str, str]]):
+    async def scene() -> list[Exception]:
+        async with running() as made:
+            peer = await made.begin(b"/broken")
+            assert (await peer.answer()).status == 500
+            made.server.stop()
+            return made.handling.broken
+
+    (defect,) = play(scene, loop)
+    assert isinstance(defect, ZeroDivisionError)
+    assert told == []
+
+
+def test_who_does_not_send_a_whole_request_is_sent_away(loop):
+    async def scene() -> None:
+        async with running(read_timeout_s=0.01) as made:
+            peer = await made.connect()
+            await peer.write(b"GET / HT")
+            assert (await peer.answer()).status == 408
+            assert await peer.at_end()
+            made.server.stop()
+
+    play(scene, loop)
 
 
 def test_what_uvicorn_says_goes_to_us_alone(
