@@ -75,6 +75,8 @@ def _model_doors(
         "/messages/count_tokens": {
             "POST": ModelDoor(anthropic, current, new_id, now, "count_tokens")
         },
+        "/embeddings": {"POST": ModelDoor(openai, current, new_id, now, "embeddings")},
+        "/rerank": {"POST": ModelDoor(openai, current, new_id, now, "rerank")},
         "/models": {"GET": models},
     }
     # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.

@@ -15,6 +15,7 @@ from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import failure_of
 from modelmux.target.reply import Reply, encode
 from modelmux.wire.base import Operation, Wire
+from modelmux.wire.operations import envelope_reader
 
 MAX_REQUEST_ID_BYTES = 128
 """A longer id of the caller's is not kept: it stands in every log line."""
@@ -64,6 +65,7 @@ class ModelDoor:
         self._new_id = new_id
         self._now = now
         self._operation: Operation = operation
+        self._read = envelope_reader(wire, operation)
 
     async def __call__(self, request: HttpRequest) -> Answer:
         """Answer a request, or refuse it in the caller's dialect."""
@@ -113,7 +115,7 @@ class ModelDoor:
 
     def _envelope(self, request: HttpRequest) -> Envelope:
         """What routing needs of a request. Raises `InvalidRequest`."""
-        return self.wire.envelope(request.body)
+        return self._read(request.body)
 
     async def _answer(
         self, surface: Surface, call: Call, reply: Reply, headers: Mapping[str, str]

@@ -45,6 +45,10 @@ class Profile(Struct, frozen=True):
     """The model can be offered tools that take free text."""
     tools_wire: str = ""
     """The wire on which the model calls tools while it thinks, where not every one will do."""
+    embeddings: Literal["", "predict"] = ""
+    """In which of its API's forms the model is asked for embeddings; empty: the usual one."""
+    max_inputs: int = 0
+    """Most texts of one request for embeddings; more are split. 0: unknown."""
 
 
 UNKNOWN = Profile()

@@ -53,6 +53,8 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stream_usage: bool | UnsetType = UNSET
     custom_tools: bool | UnsetType = UNSET
     tools_wire: str | UnsetType = UNSET
+    embeddings: Literal["", "predict"] | UnsetType = UNSET
+    max_inputs: Tokens | UnsetType = UNSET
 
     def over(self, profile: Profile) -> Profile:
         """`profile` with what this row says put in its place."""

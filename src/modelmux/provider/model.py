@@ -6,13 +6,14 @@ from typing import Protocol
 
 from modelmux.errors import TargetError, Unrepresentable
 from modelmux.ir.profile import Profile
-from modelmux.ir.request import Envelope, Loss
-from modelmux.provider import estimate
+from modelmux.ir.request import Encoded, Envelope, Loss
+from modelmux.provider import estimate, operation
 from modelmux.provider.body import BodyEdits
 from modelmux.provider.endpoint import Endpoint
 from modelmux.provider.errors import error_from
 from modelmux.provider.forward import Forward
 from modelmux.provider.keys import Key, KeyRing
+from modelmux.provider.operation import Answered
 from modelmux.target.call import Call
 from modelmux.target.chunks import Chunks
 from modelmux.target.reply import Reply, Whole
@@ -63,7 +64,7 @@ class Host:
 class ModelTarget:
     """One model of one provider."""
 
-    __slots__ = ("_host", "_profile", "_upstream", "name")
+    __slots__ = ("_host", "name", "profile", "upstream")
 
     def __init__(self, host: Host, model: str, upstream: str, profile: Profile) -> None:
         """Make the target.
@@ -75,9 +76,9 @@ class ModelTarget:
             profile: What it can do and needs.
         """
         self.name = f"{host.name}/{model}"
+        self.upstream = upstream
+        self.profile = profile
         self._host = host
-        self._upstream = upstream
-        self._profile = profile
 
     async def send(self, call: Call) -> Reply:
         """Ask the provider.
@@ -88,21 +89,23 @@ class ModelTarget:
             TargetError: The provider did not accept the call.
         """
         host = self._host
-        wire = self._wire(call)
+        if not call.is_chat:
+            return await operation.answer(call, self)
+        wire = self.wire_for(call)
         if wire is None:
             return estimate.counted(call.request, call.wire, self.name)
-        encoded = call.with_model(self._upstream).encode(wire, self._profile)
+        encoded = call.with_model(self.upstream).encode(wire, self.profile)
         forwarded = host.forward.of(call.headers)
-        operation, stream = call.operation, call.envelope.stream
+        asked, stream = call.operation, call.envelope.stream
         body, edit_losses = host.edits.apply(
             encoded.body,
-            drops_model=not wire.in_path and host.endpoint.names_model(wire.name, operation),
+            drops_model=not wire.in_path and host.endpoint.names_model(wire.name, asked),
             betas=forwarded.body_betas,
         )
         losses = (*encoded.losses, *forwarded.losses, *edit_losses)
         if losses:
             self._refuse_content(losses)
-        head = host.endpoint.head(wire.name, operation, stream=stream, model=self._upstream)
+        head = host.endpoint.head(wire.name, asked, stream=stream, model=self.upstream)
         response, attempts, secret = await self._exchange(call, wire, head + forwarded.block, body)
         source: Chunks | Whole
         if _is_stream(response, wire, asked=stream):
@@ -116,7 +119,7 @@ class ModelTarget:
             aclose=response.aclose,
             losses=losses,
             restore=encoded.restore,
-            renamed=call.operation == "chat" and self._upstream != call.envelope.model,
+            renamed=call.operation == "chat" and self.upstream != call.envelope.model,
         )
         reply.answered_at_s = int(host.unix_time())
         reply.attempts = attempts
@@ -129,14 +132,39 @@ class ModelTarget:
         reply.upstream_id = upstream_id.decode("latin-1")
         return reply
 
-    def _wire(self, call: Call) -> Wire | None:
+    def wire_for(self, call: Call) -> Wire | None:
         """What to speak to the provider; `None` where it does not offer the operation."""
         host = self._host
         if call.wire in host.wires and host.endpoint.offers(call.wire.name, call.operation):
             return call.wire
         if call.operation == "chat":
             return host.wires[0]
-        return None  # other operations have no neutral form: only the same wire can say them
+        if call.operation == "count_tokens":
+            return None  # there is no neutral form of its answer
+        offering = (w for w in host.wires if host.endpoint.offers(w.name, call.operation))
+        return next(offering, None)
+
+    async def post(self, call: Call, wire: Wire, encoded: Encoded) -> Answered:
+        """Send one request of an operation that is not chat; its whole answer.
+
+        Raises:
+            Unrepresentable: Part of the request cannot be said to this model.
+            TargetError: The provider did not answer it.
+        """
+        host, name = self._host, self.upstream
+        forwarded = host.forward.of(call.headers)
+        losses = (*encoded.losses, *forwarded.losses)
+        if losses:
+            self._refuse_content(losses)
+        head = host.endpoint.head(wire.name, call.operation, model=name) + forwarded.block
+        response, attempts, secret = await self._exchange(call, wire, head, encoded.body)
+        try:
+            body = await self._read(call, response, attempts)
+        finally:
+            await response.aclose()
+        body = body.replace(secret, _MASK) if secret else body
+        upstream_id = (response.header(b"x-request-id") or b"").decode("latin-1")
+        return Answered(body, response.header, attempts, upstream_id, losses)
 
     def _refuse_content(self, losses: tuple[Loss, ...]) -> None:
         """Raise `Unrepresentable` where something said would not be heard at all."""
@@ -151,7 +179,7 @@ class ModelTarget:
         self, call: Call, wire: Wire, head: bytes, body: bytes
     ) -> tuple[HttpResponse, int, bytes]:
         """The provider's 2xx, by the first key that gets one, how many were tried, and the key."""
-        host, scope = self._host, self._upstream
+        host, scope = self._host, self.upstream
         # Each key, and once more with a token that was got anew. A failure that lets another try
         # mostly takes its key out; not so a 429 whose `retry-after` is 0.
         most = 2 * host.ring.total

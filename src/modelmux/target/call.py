@@ -30,6 +30,8 @@ class Caller(Struct, frozen=True):
 
 ANONYMOUS = Caller()
 
+_CHATS: frozenset[Operation] = frozenset({"chat", "count_tokens"})
+
 
 class Peer(Struct, frozen=True):
     """Whom a call is from, as the system tells it: nothing that the caller could make up.
@@ -136,7 +138,11 @@ class Call:
 
     @property
     def request(self) -> Request:
-        """The neutral request, decoded when first read. Raises `InvalidRequest`."""
+        """The neutral request of a call that `is_chat`, decoded when first read.
+
+        Raises:
+            InvalidRequest: The body is not a request of the caller's wire.
+        """
         if self._request is None:
             assert self._raw is not None, "a call has bytes or a request"  # noqa: S101
             request = self.wire.decode_request(self._raw, self.operation)
@@ -145,6 +151,17 @@ class Call:
                 request = replace(request, model=asked.model, stream=asked.stream)
             self._request = request
         return self._request
+
+    @property
+    def body(self) -> bytes:
+        """The caller's body as it came, for operations whose request is not a chat's."""
+        assert self._raw is not None, "only a chat's content is ever changed"  # noqa: S101
+        return self._raw
+
+    @property
+    def is_chat(self) -> bool:
+        """There is a `request` in the body, a prompt for a model to answer or to count."""
+        return self.operation in _CHATS
 
     @property
     def body_bytes(self) -> int:

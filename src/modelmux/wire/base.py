@@ -1,14 +1,15 @@
 """What a wire is: one API format, as pure functions and small machines. No I/O here."""
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeVar
 
 from modelmux.ir.events import Event
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
-from modelmux.ir.response import Failure, Response, Summary
+from modelmux.ir.response import Failure, Response, Summary, Usage
 
-Operation = Literal["chat", "count_tokens"]
-"""What can be asked of a model."""
+Operation = Literal["chat", "count_tokens", "embeddings", "rerank"]
+"""What can be asked of a model and has a neutral form."""
 
 
 class StreamDecoder(Protocol):
@@ -151,4 +152,52 @@ class Wire(Protocol):
             envelope: What the caller asked for.
             rename: The name to put in place of the target's own, or `None` to leave it.
         """
+        ...
+
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Codec(Protocol[Q, A]):
+    """One operation of an API beside chat: pure functions for bodies that come whole.
+
+    Its errors, and its name, are those of the API's `Wire`.
+    """
+
+    def envelope(self, body: bytes) -> Envelope:
+        """What routing needs of a request. Raises `InvalidRequest`."""
+        ...
+
+    def readdress(self, body: bytes, envelope: Envelope, model: str) -> bytes:
+        """`body` for the same API under another model name; the rest stays the caller's bytes."""
+        ...
+
+    def decode_request(self, body: bytes) -> Q:
+        """Raises `InvalidRequest`, naming the field, if `body` is not such a request."""
+        ...
+
+    def encode_request(self, request: Q, profile: Profile) -> Encoded:
+        """Never drops in silence: what this API, or this model, cannot say is in `losses`.
+
+        Raises:
+            InvalidRequest: The request has what the target would refuse.
+        """
+        ...
+
+    def decode_response(self, body: bytes, headers: Callable[[bytes], bytes | None]) -> A:
+        """Raises `ProtocolViolation` if `body` is not such an answer.
+
+        Args:
+            body: The answer.
+            headers: The value of a header field of the answer, by its lower-case name.
+        """
+        ...
+
+    def encode_response(self, answer: A, request: Q) -> bytes:
+        """The answer for a caller who asked for `request`. Raises `ProtocolViolation`."""
+        ...
+
+    def usage(self, body: bytes, headers: Callable[[bytes], bytes | None]) -> Usage | None:
+        """What an answer that is passed on says of tokens. Raises `ProtocolViolation`."""
         ...

@@ -1,0 +1,1 @@
+"""Reranking in the words of each API, one module an API."""
