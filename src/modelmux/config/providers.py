@@ -309,6 +309,8 @@ def _row(model: str | ProviderModel) -> ModelRow:
         row = replace(row, context_tokens=model.context)
     if model.max_output:
         row = replace(row, max_output_tokens=model.max_output)
+    if model.max_inputs:
+        row = replace(row, max_inputs=model.max_inputs)
     return row
 
 

@@ -170,6 +170,8 @@ class ProviderModel(Table, frozen=True):
     """Longest prompt and answer together, in tokens; 0: what the catalogue says."""
     max_output: Limit = 0
     """Longest answer, in tokens; 0: what the catalogue says."""
+    max_inputs: Limit = 0
+    """Most texts of one request for embeddings, more being split; 0: what the catalogue says."""
 
 
 class Limits(Table, frozen=True):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable
 
+from modelmux.errors import Unrepresentable
 from modelmux.ir import events as ev
 from modelmux.ir.parts import Text
 from modelmux.ir.request import Request
@@ -30,7 +31,14 @@ class Echo:
         self._unix_time = unix_time
 
     async def send(self, call: Call) -> Reply:
-        """Answer with the last text of the caller's. Raises `InvalidRequest`."""
+        """Answer with the last text of the caller's.
+
+        Raises:
+            InvalidRequest: The body is not a request of the caller's wire.
+            Unrepresentable: Something else is asked than a chat.
+        """
+        if not call.is_chat:
+            raise Unrepresentable(f"{NAME} only repeats what is said: it has no {call.operation}")
         request = call.request
         if call.operation == "count_tokens":
             return counted(request, call.wire, NAME)

@@ -21,7 +21,7 @@ from modelmux.target.call import Call
 from modelmux.target.failures import error_of
 from modelmux.target.reply import Reply, Whole
 from modelmux.wire import extra
-from modelmux.wire.base import Operation, Wire
+from modelmux.wire.base import Wire
 from modelmux.wire.operations import EMBEDDINGS, RERANK, Family, HasUsage
 
 MAX_AT_ONCE = 4
@@ -70,11 +70,6 @@ class Place(Protocol):
         ...
 
 
-def is_translated(operation: Operation) -> bool:
-    """Whether `answer` is for that operation."""
-    return operation in {"embeddings", "rerank"}
-
-
 async def answer(call: Call, place: Place) -> Reply:
     """The reply of `place` to a call of an operation that has a neutral form of its own.
 
@@ -105,6 +100,8 @@ async def _answer(call: Call, place: Place, family: Family[Q, A]) -> Reply:
         body = own.readdress(call.body, call.envelope, place.upstream)
         answered = [await place.post(call, wire, Encoded(body))]
         usage = _read(wire, answered[0], partial(own.usage, answered[0].body, answered[0].header))
+        if usage is None and (error := _said(wire, answered[0].body)) is not None:
+            raise error
         return _reply(call, place, answered, answered[0].body, usage)
     assert request is not None  # noqa: S101  # it was decoded to be translated or split
     encoded = [

@@ -89,7 +89,7 @@ class Schema(Generic[S]):
 def _separate(raw: Raw, type_: Type, at: str, unknown: dict[str, Raw]) -> Raw:
     """`raw` without the fields that `type_` does not name, which go to `unknown`."""
     members = type_.types if isinstance(type_, UnionType) else (type_,)
-    first = bytes(memoryview(raw)[:1])
+    first = first_byte(raw)
     if first == b"{":
         members = _tagged(raw, members)
     for member in members:
@@ -121,6 +121,11 @@ def _tagged(raw: Raw, members: tuple[Type, ...]) -> tuple[Type, ...]:
         return members
     tag = _object.decode(raw).get(structs[0].tag_field, Raw(b"null"))
     return tuple(struct for struct in structs if msgspec.json.encode(struct.tag) == bytes(tag))
+
+
+def first_byte(raw: Raw) -> bytes:
+    """What kind of JSON value `raw` is, by its first byte."""
+    return bytes(memoryview(raw)[:1])
 
 
 def invalid(

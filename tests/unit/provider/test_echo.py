@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmux.errors import InvalidRequest
+from modelmux.errors import InvalidRequest, Unrepresentable
 from modelmux.ir import events as ev
+from modelmux.ir.request import Envelope
 from modelmux.provider.echo import NAME, NOTHING_SAID, Echo
 from modelmux.target.call import Call
 from modelmux.target.reply import Reply
@@ -144,3 +145,10 @@ def test_it_answers_every_wire(wire: Wire, stream: bool):
         return await reply.body(wire, asked.envelope)
 
     assert b"hello" in asyncio.run(run())
+
+
+def test_it_has_no_other_operation_than_chat():
+    body = b'{"model":"modelmux/echo","input":"x"}'
+    asked = Call(OPENAI, body, Envelope(NAME), operation="embeddings")
+    with pytest.raises(Unrepresentable, match="no embeddings"):
+        send(asked)

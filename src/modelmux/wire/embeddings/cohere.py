@@ -298,7 +298,7 @@ def _pieces(value: Input, path: str) -> list[dict[str, object]]:
 
 def _vectors(raw: Raw) -> tuple[Vector, ...]:
     """Vectors by type, or, where Bedrock was not asked for a type, alone."""
-    if bytes(raw[:1]) == b"[":
+    if extra.first_byte(raw) == b"[":
         return tuple(Vector(Raw(bytes(each))) for each in _floats.decode(raw))
     by_type = _by_type.decode(raw)
     if floats := by_type.get("float"):

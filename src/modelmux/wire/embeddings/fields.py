@@ -39,13 +39,13 @@ def texts(raw: Raw, path: str) -> tuple[tuple[Input, ...], bool]:
     Raises:
         InvalidRequest: It is neither.
     """
-    if bytes(raw[:1]) == b'"':
+    if extra.first_byte(raw) == b'"':
         return ((Text(_string(raw, path)),),), True
     try:
         items = _raws.decode(raw)
     except extra.MALFORMED:
         raise InvalidRequest(
-            f"{path}: expected a text or a list of texts, got {bytes(raw[:40])!r}", param=path
+            f"{path}: expected a text or a list of texts, got {bytes(raw)[:40]!r}", param=path
         ) from None
     return tuple((Text(_string(item, f"{path}[{at}]")),) for at, item in enumerate(items)), False
 
@@ -55,7 +55,7 @@ def _string(raw: Raw, path: str) -> str:
         return _text.decode(raw)
     except extra.MALFORMED:
         raise InvalidRequest(
-            f"{path}: expected a text, got {bytes(raw[:40])!r}", param=path
+            f"{path}: expected a text, got {bytes(raw)[:40]!r}", param=path
         ) from None
 
 

@@ -168,12 +168,12 @@ class OpenAIEmbeddings:
 
 def _inputs(raw: Raw) -> tuple[tuple[Input, ...], bool]:
     """Text, texts, token ids, or lists of token ids; and whether it was one."""
-    if bytes(raw[:1]) == b"[":
+    if extra.first_byte(raw) == b"[":
         try:
             items = _raws.decode(raw)
         except extra.MALFORMED as exc:
             raise extra.invalid(exc, "/input") from None
-        firsts = {bytes(item[:1]) for item in items}
+        firsts = {extra.first_byte(item) for item in items}
         if firsts == {b"["}:
             return tuple(TokenIds(item) for item in items), False
         if firsts and b'"' not in firsts and firsts <= _DIGITS:
@@ -189,7 +189,7 @@ def _input(value: Input, at: int) -> Raw | str:
 
 
 def _vector(raw: Raw) -> Vector:
-    if bytes(raw[:1]) == b'"':
+    if extra.first_byte(raw) == b'"':
         return unpacked(msgspec.json.decode(raw, type=str))
     return Vector(Raw(bytes(raw)))
 

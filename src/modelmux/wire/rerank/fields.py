@@ -40,7 +40,7 @@ def documents(raws: Sequence[Raw]) -> tuple[Document, ...]:
 def _document(raw: Raw, path: str) -> Document:
     kept = Raw(bytes(raw))
     try:
-        if bytes(raw[:1]) == b'"':
+        if extra.first_byte(raw) == b'"':
             return Document(_string.decode(raw))
         fields = _object.decode(raw)
         text = _string.decode(fields["text"])
@@ -54,7 +54,7 @@ def _document(raw: Raw, path: str) -> Document:
         )
     except (*extra.MALFORMED, KeyError):
         raise InvalidRequest(
-            f"{path}: expected a text, or an object with a text in `text`, got {bytes(raw[:40])!r}",
+            f"{path}: expected a text, or an object with a text in `text`, got {bytes(raw)[:40]!r}",
             param=path,
         ) from None
 
