@@ -29,12 +29,22 @@ class _Asked(msgspec.Struct, frozen=True):
         return b'"tool' in bytes(self.messages[-1])
 
 
+class _Texts(msgspec.Struct, frozen=True):
+    """Of a request for vectors."""
+
+    input: list[str]
+
+
 def play(request: Request) -> Sequence[Part]:
     """The script of the server."""
     if request.method == "GET":
         return [http1.answer(200, {"object": "list", "data": []})]
     if request.target.endswith("/count_tokens"):
         return [http1.answer(200, {"input_tokens": INPUT_TOKENS})]
+    if request.target.endswith("/embeddings"):
+        texts = msgspec.json.decode(request.body, type=_Texts).input
+        data = [{"index": at, "embedding": [0.5, -1.0]} for at in range(len(texts))]
+        return [http1.answer(200, {"object": "list", "data": data, "model": "up"})]
     asked = msgspec.json.decode(request.body, type=_Asked)
     calls_tool = bool(asked.tools) and not asked.has_result
     dialect = ANTHROPIC if request.target.endswith("/messages") else OPENAI

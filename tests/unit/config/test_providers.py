@@ -64,7 +64,7 @@ class Making:
         """The request line and the fields with which a model is asked."""
         target = self.model(name)
         endpoint = target._host.endpoint
-        return endpoint.head(wire, "chat", stream=stream, model=target._upstream).decode()
+        return endpoint.head(wire, "chat", stream=stream, model=target.upstream).decode()
 
 
 def openai(name: str = "openai", **more: object) -> Provider:
@@ -116,8 +116,8 @@ def test_a_server_of_unknown_models_takes_whatever_it_is_asked_for():
 def test_models_are_called_by_their_own_names_upstream():
     made = Making(openai(models=("gpt-5.4", ProviderModel(name="fast", upstream="gpt-5.4-mini"))))
     assert made.model("fast").name == "openai/fast"
-    assert made.model("fast")._upstream == "gpt-5.4-mini"
-    assert made.model("gpt-5.4")._upstream == "gpt-5.4"
+    assert made.model("fast").upstream == "gpt-5.4-mini"
+    assert made.model("gpt-5.4").upstream == "gpt-5.4"
 
 
 def test_targets_are_wrapped_once():
@@ -314,7 +314,7 @@ def test_a_model_on_vertex_is_at_its_place():
 def test_a_snapshot_on_vertex_is_spelt_as_google_does():
     name = "claude-sonnet-4-5-20250929"
     made = Making(google(models=(name,)))
-    assert made.model(name)._upstream == "claude-sonnet-4-5@20250929"
+    assert made.model(name).upstream == "claude-sonnet-4-5@20250929"
     assert made.model(name).name == f"claude/{name}"
 
 
@@ -336,7 +336,7 @@ def test_vertex_without_models_offers_what_the_catalogue_knows_and_any_other():
     made = Making(google())
     assert "claude-haiku-4-5" in made.offer.models
     assert made.offer.takes_any
-    assert made.model("claude-next")._upstream == "claude-next"
+    assert made.model("claude-next").upstream == "claude-next"
 
 
 def test_what_is_said_of_a_model_on_vertex_counts():
@@ -345,14 +345,14 @@ def test_what_is_said_of_a_model_on_vertex_counts():
         name="mine", upstream="claude-haiku-4-5", price=price, context=1000, max_output=10
     )
     made = Making(google(models=(said, "claude-sonnet-4-5")))
-    assert made.model("mine")._upstream == "claude-haiku-4-5"
+    assert made.model("mine").upstream == "claude-haiku-4-5"
     found = made.built.price("claude/mine")
     assert found is not None
     assert found.input == 7
     profile = made.built.profile("claude/mine")
     assert profile is not None
     assert (profile.context_tokens, profile.max_output_tokens) == (1000, 10)
-    assert made.model("mine")._profile == profile
+    assert made.model("mine").profile == profile
     known = catalog.load().profile("vertex", "claude-haiku-4-5")
     assert profile.reasoning == known.reasoning
 
@@ -402,7 +402,7 @@ def test_a_model_of_the_shorthand_is_known_for_what_it_is():
     made = shorthand(models=(VertexModel(name="quick", model="claude-haiku-4-5"),))
     known = catalog.load().profile("vertex", "claude-haiku-4-5")
     assert made.built.profile("vertex/quick") == known
-    assert made.model("quick")._profile == known
+    assert made.model("quick").profile == known
 
 
 def test_the_shorthands_credentials_are_those_of_auth():
