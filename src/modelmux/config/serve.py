@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from modelmux import __version__
@@ -23,9 +23,12 @@ from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.listen import Listener
 from modelmux.ingress.server import Server, UvicornLog, serve
 from modelmux.telemetry.lines import Level
+from modelmux.telemetry.output import FdOutput, Output
 
 if sys.platform != "win32":
     import uvloop
+
+    from modelmux.telemetry.piped import PipedOutput
 
 _CONTROL_DRAIN_S = 1.0
 
@@ -56,7 +59,7 @@ def run(loaded: Loaded) -> int:
 
 
 async def _serve(loaded: Loaded, opened: Sequence[Opened]) -> None:
-    gateway = Gateway(loaded)
+    gateway = Gateway(loaded, output=_output(lambda message: log.event("warn", message)))
     log = gateway.telemetry.log
     listeners = [each.listener for each in opened]
     gateway.listening = [listener.name for listener in listeners]
@@ -168,6 +171,12 @@ def _control_listeners(gateway: Gateway) -> list[Listener]:
             "warn", f"no control socket, so `modelmux status` and `stop` cannot work: {exc.message}"
         )
         return []
+
+
+def _output(tell: Callable[[str], None]) -> Output:
+    """Where the log goes: what does not take time away from calls, where there is such a thing."""
+    fd = sys.stderr.fileno()
+    return FdOutput(fd) if sys.platform == "win32" else PipedOutput(fd, tell)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -9,7 +9,7 @@ more than everything else that happens to a call.
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, Self
 from weakref import WeakSet
 
@@ -26,6 +26,9 @@ MAX_PENDING: Final = 16_384
 
 KEPT_LINES: Final = 1000
 """Last lines kept in memory, and most that a slow follower may be behind."""
+
+MAX_TAGS: Final = 1024
+"""Sets of tags that are known to hold no secret; callers choose them, so there must be an end."""
 
 MAX_BODY_CHARS: Final = 4096
 """Most that is shown of one body in debug mode."""
@@ -76,12 +79,15 @@ class LogWriter:
         self._lines = lines
         self._redactor = redactor
         self._output = output
+        self._batch_lines = output.batch_lines
         self._unix_time = unix_time
         self._rank = _RANK[level]
         self._tells_all_calls = self.is_enabled("info")
         self._pending: list[str] = []
         self._kept: deque[str] = deque(maxlen=KEPT_LINES)
         self._followers: WeakSet[Follower] = WeakSet()
+        self._open_tags: set[tuple[tuple[str, str], ...]] = set()
+        self._open_tags_of = redactor.generation
         self._later: Later | None = None
         self._timer: Timer | None = None
         self._overflowed = 0
@@ -191,7 +197,9 @@ class LogWriter:
             self._overflowed += 1
             return
         self._pending.append(line)
-        if self._timer is None:
+        if len(self._pending) >= self._batch_lines and self._later is not None:
+            self.flush()
+        elif self._timer is None:
             if self._later is None:
                 self.flush()
             else:
@@ -209,12 +217,29 @@ class LogWriter:
         redactor = self._redactor
         if (
             record.error
-            or record.tags
+            or (record.tags and not self._are_open(record.tags))
             or redactor.holds_registered(record.id)
             or redactor.holds_registered(record.upstream_id)
         ):
             return redactor.text(line)
         return line
+
+    def _are_open(self, tags: Mapping[str, str]) -> bool:
+        """Whether tags hold no secret; the same ones come again and again."""
+        redactor = self._redactor
+        if self._open_tags_of != redactor.generation or len(self._open_tags) >= MAX_TAGS:
+            self._open_tags_of = redactor.generation
+            self._open_tags.clear()
+        key = tuple(tags.items())
+        if key in self._open_tags:
+            return True
+        # As they stand in each form of lines.
+        words = [word for pair in key for word in pair]
+        text = f"{' '.join(words)} {','.join(map(':'.join, key))}"
+        if redactor.text(text) != text:
+            return False
+        self._open_tags.add(key)
+        return True
 
 
 class Follower:

@@ -1,10 +1,15 @@
-"""Writes to a file descriptor without ever blocking the event loop: a pipe may be full."""
+"""Writes to a file descriptor without ever blocking the event loop: a pipe may be full.
 
-import os
+`piped` has the output of a gateway that serves, `FdOutput` that of everything else, and of a system
+where no process can be started.
+"""
+
 import queue
-import select
+import sys
 import threading
 from typing import Final, Protocol
+
+from modelmux.telemetry.writer import write_all
 
 MAX_HELD_BYTES: Final = 8 * 1024 * 1024
 """What may wait to be written. Whoever reads the log is too slow for more, and it is dropped."""
@@ -12,6 +17,11 @@ MAX_HELD_BYTES: Final = 8 * 1024 * 1024
 
 class Output(Protocol):
     """Where log lines go, in batches of whole lines."""
+
+    @property
+    def batch_lines(self) -> int:
+        """How many lines are worth a batch before its time has come."""
+        ...
 
     @property
     def lost_lines(self) -> int:
@@ -35,6 +45,8 @@ class FdOutput:
 
     def __init__(self, fd: int, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         """Write to `fd`, blocking or not, and hold at most `max_held_bytes` for it."""
+        self.batch_lines = sys.maxsize
+        """A batch costs two changes of thread, so there are few, each in its time."""
         self._fd = fd
         self._max_held_bytes = max_held_bytes
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -74,19 +86,7 @@ class FdOutput:
 
     def _run(self) -> None:
         while (batch := self._queue.get()) is not None:
-            written = self._write(batch)
+            written = write_all(self._fd, batch)
             with self._lock:
                 self._held_bytes -= len(batch)
                 self._lost_lines += batch.count(b"\n", written)
-
-    def _write(self, batch: bytes) -> int:
-        """How many bytes the system took; not all if it would not."""
-        written = 0
-        while written < len(batch):
-            try:
-                written += os.write(self._fd, memoryview(batch)[written:])
-            except BlockingIOError:  # whoever shares the descriptor made it non-blocking
-                select.select([], [self._fd], [])
-            except OSError:  # nobody reads any more, or the disk is full: nowhere to say so
-                break
-        return written

@@ -89,6 +89,7 @@ class Redactor:
         self.generation = 0
         """Changes with what is known: whoever keeps masked text masks it again then."""
         self._plain: tuple[str, ...] = ()
+        self._shortest = 0
         self._forms: frozenset[str] = frozenset()
         self._registered: re.Pattern[str] | None = None
         self.register(secrets)
@@ -104,6 +105,7 @@ class Redactor:
         self.generation += 1
         plain = {form for secret in long_enough for form in _plain_forms(secret)}
         self._plain = tuple(plain.union(self._plain))
+        self._shortest = min(map(len, self._plain))
         self._forms |= plain.union(*map(_encoded_forms, long_enough))
         longest_first = sorted(self._forms, key=len, reverse=True)
         self._registered = re.compile("|".join(map(re.escape, longest_first)))
@@ -114,7 +116,8 @@ class Redactor:
         The quick question, for text that is made of names and numbers: it looks for no encoded
         forms, and for nothing by its looks.
         """
-        return any(map(text.__contains__, self._plain))
+        # Most texts are ids, shorter than any key.
+        return len(text) >= self._shortest and any(map(text.__contains__, self._plain))
 
     def text(self, text: str) -> str:
         """`text` with every secret in it masked."""

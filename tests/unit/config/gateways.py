@@ -13,6 +13,7 @@ class Lines:
     """An output of the log that keeps it."""
 
     lost_lines = 0
+    batch_lines = 100_000
 
     def __init__(self) -> None:
         self.text = ""

@@ -25,6 +25,7 @@ class Bytes:
     def __init__(self) -> None:
         self.batches: list[bytes] = []
         self.lost_lines = 0
+        self.batch_lines = 100_000
         self.is_lossy = False
         self.is_closed = False
 
