@@ -3,6 +3,7 @@
 ```
 GatewayError
 ├── ConfigError               the operator's mistake; raised at load time, never per request
+├── Saturated                 503  the gateway has too much to do
 ├── CallerError               the caller's mistake; 4xx
 │   ├── InvalidRequest            400  the body is not valid on its wire
 │   ├── Unrepresentable           422  the body cannot be said on the target's wire
@@ -19,6 +20,7 @@ GatewayError
     ├── TargetTimeout             504  no answer in time
     ├── Overloaded                503  the target asks to come back later (503, 529)
     │   └── RateLimited               429  our limit there is used up
+    │       └── Limited                   429  it was not asked, because a limit leaves no room
     ├── CredentialRefused         502  the target refused *our* key: 401, 402, 403
     ├── Rejected                  as sent  the target's own 4xx, its body kept
     ├── ProtocolViolation         502  the target broke its wire
@@ -192,6 +194,24 @@ class LimitExceeded(CallerError):
         self.retry_after_s = retry_after_s
 
 
+class Saturated(GatewayError):
+    """The gateway has more to do than it can; nobody was asked.
+
+    Attributes:
+        retry_after_s: When to come back.
+    """
+
+    status = 503
+    code = "gateway_saturated"
+    kind: ErrorKind = "overloaded"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message, param=param)
+        self.retry_after_s = retry_after_s
+
+
 class TargetError(GatewayError):
     """The target's failure.
 
@@ -253,6 +273,10 @@ class RateLimited(Overloaded):
     status = 429
     code = "rate_limit_exceeded"
     kind: ErrorKind = "rate_limit"
+
+
+class Limited(RateLimited):
+    """The target was not asked: by its limits or ours there is no room, and none in time."""
 
 
 class CredentialRefused(TargetError):

@@ -22,6 +22,7 @@ from modelmux.config.schema import Config
 from modelmux.errors import GatewayError
 from modelmux.ingress import app, http
 from modelmux.ingress.health import Health
+from modelmux.provider.admission import Figures
 from modelmux.target.record import CallRecord
 from modelmux.telemetry import lines
 from modelmux.telemetry.exposition import Connections
@@ -242,6 +243,7 @@ def exposed() -> dict[str, set[str]]:
     exposition = gateway._exposition
     assert exposition is not None
     exposition._connections = lambda: [Connections("p", 1, 1)]
+    exposition._queues = lambda: [("p", Figures())]
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(exposition.text().decode()):
         for sample in family.samples:

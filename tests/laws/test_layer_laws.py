@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmux.errors import Interrupted, InvalidRequest, TargetError, Unreachable
-from modelmux.layer.concurrency import Concurrency, Slots
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record, Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryBudget, RetryPolicy
@@ -33,7 +32,6 @@ class World:
         self.in_flight = 0
         self.records: list[CallRecord] = []
         self.retries = 0
-        self.slots = Slots("p", 2, now=self.clock, later=self.clock.later)
         self.budget = RetryBudget(burst=1000.0)
         self.recorder = Recorder(
             self, (), prices=lambda _: None, now=self.clock, unix_time=self.clock
@@ -46,9 +44,9 @@ class World:
         self.retries += 1
 
     @property
-    def held(self) -> tuple[int, int, int]:
+    def held(self) -> int:
         """What is held of anything; nothing once no call is under way."""
-        return self.in_flight, self.slots.in_use, self.slots.waiting
+        return self.in_flight
 
 
 Make = Callable[[World], Layer]
@@ -56,7 +54,6 @@ Make = Callable[[World], Layer]
 LAYERS: dict[str, Make] = {
     "record": lambda world: lambda inner: Record(inner, recorder=world.recorder),
     "timeout": lambda world: lambda inner: Timeout(inner, timeout_s=60.0, now=world.clock),
-    "concurrency": lambda world: lambda inner: Concurrency(inner, slots=world.slots),
     "retry": lambda world: (
         lambda inner: Retry(
             inner,
@@ -105,7 +102,7 @@ def test_an_answer_passes_unchanged_and_frees_everything(
     world = World()
     bare = asyncio.run(read(lambda inner: inner))
     assert asyncio.run(read(lambda inner: stack(world, makes, inner))) == bare
-    assert world.held == (0, 0, 0)
+    assert world.held == 0
 
 
 @every_layer
@@ -138,7 +135,7 @@ def test_what_breaks_after_the_answer_began_is_never_tried_again(makes: Makes):
     assert b"fail unavailable" in asyncio.run(run())
     assert len(fake.calls) == 1
     assert world.retries == 0
-    assert world.held == (0, 0, 0)
+    assert world.held == 0
 
 
 @every_layer
@@ -154,7 +151,7 @@ def test_a_reply_that_is_given_up_frees_everything_once(makes: Makes):
 
     asyncio.run(run())
     assert connection.closed == 1
-    assert world.held == (0, 0, 0)
+    assert world.held == 0
     assert len(world.records) <= 1
 
 
@@ -176,7 +173,7 @@ def test_a_caller_who_leaves_before_the_answer_frees_everything(makes: Makes, st
             await sending.result().aclose()
 
     asyncio.run(run())
-    assert world.held == (0, 0, 0)
+    assert world.held == 0
 
 
 @every_layer
@@ -188,7 +185,7 @@ def test_a_failure_passes_unchanged_and_frees_everything(makes: Makes, exc: Exce
     with pytest.raises(type(exc)) as caught:
         asyncio.run(stack(world, makes, Fake(exc)).send(targets.call(WIRE)))
     assert caught.value is exc
-    assert world.held == (0, 0, 0)
+    assert world.held == 0
 
 
 @every_layer
@@ -235,7 +232,7 @@ def test_nothing_is_held_after_any_sequence_of_calls(makes: Makes, script: list[
                 tasks.create_task(one(step))
 
     asyncio.run(run())
-    assert world.held == (0, 0, 0)
+    assert world.held == 0
     if LAYERS["record"] in makes:
         assert len(world.records) == len(script)
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import count
 
 from modelmux.errors import GatewayError
+from modelmux.provider.admission import Admission, Rules
+from modelmux.provider.keys import KeyRing
 from modelmux.target.call import Call
 from modelmux.target.chunks import Chunks
 from modelmux.target.reply import Reply, Whole
@@ -117,6 +119,13 @@ class Connection:
 
     async def aclose(self) -> None:
         self.closed += 1
+
+
+def admission(ring: KeyRing, clock: FakeClock, rules: Rules | None = None) -> Admission:
+    """The gate before a provider's keys; without `rules` nobody waits at it."""
+    if rules is None:
+        rules = Rules(max_wait_s=0.0)
+    return Admission(ring, rules, now=clock, unix_time=clock, later=clock.later)
 
 
 Answer = Callable[[], Reply]

@@ -18,9 +18,9 @@ from modelmux.config.providers import Builder, Built, Clocks
 from modelmux.config.schema import Config, Key, Model, Provider
 from modelmux.config.secrets import secrets
 from modelmux.ingress.auth import Keyring
+from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.ingress.surface import ModelRow, Surface
-from modelmux.layer.concurrency import Concurrency, Slots
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record, Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryBudget, RetryPolicy
@@ -35,9 +35,6 @@ from modelmux.telemetry.log import LogWriter
 from modelmux.telemetry.metrics import Metrics
 from modelmux.telemetry.output import FdOutput, Output
 from modelmux.telemetry.redact import Redactor
-
-MAX_QUEUE_S = 10.0
-"""Longest wait for a place at a provider: callers' own timeouts are not much longer."""
 
 
 class Alias(Struct, frozen=True):
@@ -72,7 +69,7 @@ def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:
     """
     config = loaded.config
     now = time.monotonic
-    clocks = Clocks(now, time.time, partial(_slots, now=now))
+    clocks = Clocks(now, time.time, _later)
     builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now))
     built = builder.add_all(config)
     recorder = Recorder(
@@ -97,6 +94,7 @@ def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:
             ),
             Journal(recorder, telemetry.log),
             _rows(registry, built, int(time.time())),
+            load=_load(config, telemetry),
             debug=telemetry.log.is_enabled("debug"),
         ),
         built,
@@ -110,15 +108,11 @@ def new_ids() -> Callable[[], str]:
     return lambda: f"{process}{next(numbers):08x}"
 
 
-def _target_layers(
-    target: Target, provider: Provider, slots: Slots | None, *, now: Callable[[], float]
-) -> Target:
-    """Round each target: `timeout, concurrency, peek` (ADR 11)."""
+def _target_layers(target: Target, provider: Provider, *, now: Callable[[], float]) -> Target:
+    """Round each target: `timeout, peek` (ADR 11)."""
     layers: list[Layer] = []
     if provider.timeout_s:
         layers.append(partial(Timeout, timeout_s=provider.timeout_s, now=now))
-    if slots is not None:
-        layers.append(partial(Concurrency, slots=slots))
     return compose(target, *layers, partial(Peek, now=now))
 
 
@@ -144,11 +138,26 @@ def _combiner(
     return combine
 
 
-def _slots(name: str, limit: int, *, now: Callable[[], float]) -> Slots:
-    def later(delay_s: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, callback)
+def _load(config: Config, telemetry: Telemetry) -> Load:
+    def told(why: str, count: int) -> None:
+        if why:
+            telemetry.log.event("warn", f"calls are sent away: {why}")
+        else:
+            telemetry.log.event("warn", "calls are taken again", sent_away=count)
 
-    return Slots(name, limit, max_wait_s=MAX_QUEUE_S, now=now, later=later)
+    server = config.server
+    return Load(
+        telemetry.metrics,
+        max_in_flight=server.max_in_flight,
+        max_lag_s=server.max_lag_ms / 1000,
+        now=time.monotonic,
+        later=_later,
+        told=told,
+    )
+
+
+def _later(delay_s: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(delay_s, callback)
 
 
 def _fallbacks(config: Config) -> int:
@@ -169,7 +178,7 @@ def _digest(key: Key) -> bytes:
 
 
 def _caller(key: Key) -> Caller:
-    return Caller(key.name, key.models, key.tags)
+    return Caller(key.name, key.models, key.tags, priority=key.priority)
 
 
 def _rows(registry: Registry, built: Built, loaded_at_s: int) -> Callable[[Caller], list[ModelRow]]:

@@ -98,13 +98,9 @@ def _provider_connection(checked: Checked, path: KeyPath, provider: Provider) ->
     place = checked.place
     if provider.base_url and (problem := url_problem(provider.base_url)):
         place.error((*path, "base_url"), problem, URL_HINT)
-    for table, keys_, at in (
-        (provider, ("http2", "proxy"), path),
-        (provider.limits, ("requests_per_minute", "tokens_per_minute"), (*path, "limits")),
-    ):
-        for key in keys_:
-            if getattr(table, key):
-                place.error((*at, key), f"{key} is not available in this version")
+    for key in ("http2", "proxy"):
+        if getattr(provider, key):
+            place.error((*path, key), f"{key} is not available in this version")
     if provider.ca_file and not Path(provider.ca_file).is_file():
         place.error((*path, "ca_file"), f"there is no file {provider.ca_file!r}")
     if not provider.verify:

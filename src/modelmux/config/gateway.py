@@ -222,7 +222,13 @@ class Gateway:
         """The surface in force, as it is without any keys."""
         now = self._surface
         return Surface(
-            now.registry, Keyring({}), now.streaming, now.journal, now.rows, debug=now.debug
+            now.registry,
+            Keyring({}),
+            now.streaming,
+            now.journal,
+            now.rows,
+            load=now.load,
+            debug=now.debug,
         )
 
     async def _start(self) -> None:
@@ -257,6 +263,7 @@ class Gateway:
                     Connections(name, counters.open - counters.idle, counters.idle)
                     for name, counters in self._built.connections()
                 ],
+                queues=lambda: [(gate.name, gate.figures) for gate in self._built.admissions],
                 dropped_log_lines=lambda: self.telemetry.log.dropped,
                 version=__version__,
             )

@@ -11,8 +11,8 @@ from modelmux.config.marks import names_credential
 from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
 from modelmux.errors import ConfigError
 from modelmux.ir.profile import Profile
-from modelmux.layer.concurrency import Slots
-from modelmux.provider import headers, vertex
+from modelmux.provider import headers, quota, vertex
+from modelmux.provider.admission import Admission, Later, Rules
 from modelmux.provider.auth.base import Credential
 from modelmux.provider.auth.gcp import ApplicationDefault, GoogleCredential, KeyFile, KeyJson
 from modelmux.provider.auth.static import NoCredential, StaticCredential
@@ -34,7 +34,7 @@ from modelmux.wire.registry import BY_NAME
 MAX_TARIFFS = 1024
 """Tariffs kept by target: finding one in the catalogue takes 20 µs, and each call asks."""
 
-Wrap = Callable[[Target, Provider, Slots | None], Target]
+Wrap = Callable[[Target, Provider], Target]
 """Puts the layers of a single target round it."""
 
 
@@ -45,8 +45,8 @@ class Clocks:
     now: Callable[[], float]
     """Monotonic, the event loop's."""
     unix_time: Callable[[], float]
-    slots: Callable[[str, int], Slots]
-    """Places for that many calls at once."""
+    later: Later
+    """Calls a function after so many seconds."""
 
 
 @dataclass
@@ -56,6 +56,8 @@ class Built:
     offers: list[Offering] = field(default_factory=list[Offering])
     hosts: list[Host] = field(default_factory=list[Host])
     rings: list[KeyRing] = field(default_factory=list[KeyRing])
+    admissions: list[Admission] = field(default_factory=list[Admission])
+    """The gate of each provider."""
     clients: dict[tuple[Origin, Tls], OriginClient] = field(
         default_factory=dict[tuple[Origin, Tls], OriginClient]
     )
@@ -142,13 +144,12 @@ class Builder:
         said = [_row(model) for model in provider.models]
         models = self._catalogue.models(provider.type, said)
         endpoint = Endpoint(row, base_url=provider.base_url, extra_headers=provider.headers)
-        ring = self._ring(provider.name, [*_credentials(provider, row)])
-        slots = self._slots(provider)
-        host = self._host(provider, row, endpoint, ring)
+        admission = self._admission(provider, [*_credentials(provider, row)])
+        host = self._host(provider, row, endpoint, admission)
 
         def make(model: str) -> Target:
             target = ModelTarget(host, model, models.upstream(model), models.profile(model))
-            return self._wrap(target, provider, slots)
+            return self._wrap(target, provider)
 
         self._offer(provider, models, make, [row.name for row in said])
 
@@ -223,15 +224,15 @@ class Builder:
     ) -> None:
         """Offer models by name, each at its place, and those without a name of their own."""
         row = self._catalogue.provider(vertex_names.NAME)
-        ring = self._ring(provider.name, [GoogleCredential(provider.name, _source(provider))])
-        slots = self._slots(provider)
+        google = GoogleCredential(provider.name, _source(provider))
+        admission = self._admission(provider, [google])
         hosts: dict[str, Host] = {}
 
         def host(place: vertex.Place) -> Host:
             key = f"{place.base_url} {sorted(place.parts.items())}"
             if key not in hosts:
                 endpoint = vertex.endpoint(row, place, extra_headers=provider.headers)
-                hosts[key] = self._host(provider, row, endpoint, ring)
+                hosts[key] = self._host(provider, row, endpoint, admission)
             return hosts[key]
 
         def make(model: str) -> Target:
@@ -241,7 +242,7 @@ class Builder:
                     raise LookupError(model)  # the offer takes no other names
                 place = replace(others, model=vertex.model_id(model))
             target = ModelTarget(host(place), model, place.model, models.profile(model))
-            return self._wrap(target, provider, slots)
+            return self._wrap(target, provider)
 
         self.built.offers.append(
             Offering(
@@ -257,14 +258,14 @@ class Builder:
         self.built.profiles[provider.name] = models.profile
 
     def _host(
-        self, provider: Provider, row: ProviderRow, endpoint: Endpoint, ring: KeyRing
+        self, provider: Provider, row: ProviderRow, endpoint: Endpoint, admission: Admission
     ) -> Host:
         host = Host(
             name=provider.name,
             wires=tuple(BY_NAME[wire.wire] for wire in row.wires),
             endpoint=endpoint,
             client=self._client(provider, endpoint.origin),
-            ring=ring,
+            admission=admission,
             forward=Forward(row),
             edits=BodyEdits(row),
             timeouts=Timeouts(
@@ -288,14 +289,30 @@ class Builder:
             client = self.built.clients[origin, trust] = OriginClient(origin, trust=trust)
         return client
 
-    def _ring(self, name: str, credentials: Sequence[Credential]) -> KeyRing:
-        ring = KeyRing(name, credentials)
+    def _admission(self, provider: Provider, credentials: Sequence[Credential]) -> Admission:
+        ring = KeyRing(provider.name, credentials)
+        clocks = self._clocks
+        admission = Admission(
+            ring, _rules(provider), now=clocks.now, unix_time=clocks.unix_time, later=clocks.later
+        )
         self.built.rings.append(ring)
-        return ring
+        self.built.admissions.append(admission)
+        return admission
 
-    def _slots(self, provider: Provider) -> Slots | None:
-        limit = provider.limits.concurrency
-        return self._clocks.slots(provider.name, limit) if limit else None
+
+def _rules(provider: Provider) -> Rules:
+    limits = provider.limits
+    return Rules(
+        _limits(limits),
+        _limits(provider.key_limits),
+        limits.max_waiting,
+        limits.max_wait_s,
+        limits.learn,
+    )
+
+
+def _limits(said: schema.Limits | schema.KeyLimits) -> quota.Limits:
+    return quota.Limits(said.requests_per_minute, said.tokens_per_minute, said.concurrency)
 
 
 def _row(model: str | ProviderModel) -> ModelRow:

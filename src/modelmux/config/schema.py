@@ -113,6 +113,10 @@ class Server(Table, frozen=True):
     """Processes that serve; only 1 in this version."""
     allow_anonymous: bool = False
     """Open listeners that others can reach to everybody, without any key."""
+    max_in_flight: Limit = 10_000
+    """Calls under way at once; a further one is answered with 503 at once. 0: no limit."""
+    max_lag_ms: Limit = 1_000
+    """How far the process may be behind its time before calls are answered with 503. 0: any."""
     drain_timeout_s: Seconds = 30.0
     """When stopping: how long calls under way may go on, in seconds."""
     debug: bool = False
@@ -174,15 +178,32 @@ class ProviderModel(Table, frozen=True):
     """Most texts of one request for embeddings, more being split; 0: what the catalogue says."""
 
 
+class KeyLimits(Table, frozen=True):
+    """What we allow ourselves with each key; 0 is no limit."""
+
+    requests_per_minute: Limit = 0
+    """Requests sent, tries included. What a minute does not use is kept for the next one only."""
+    tokens_per_minute: Limit = 0
+    """Tokens of prompts and answers: an estimate beforehand, corrected by what was used."""
+    concurrency: Limit = 0
+    """Calls under way at once."""
+
+
 class Limits(Table, frozen=True):
     """What we allow ourselves at a provider; 0 is no limit."""
 
     requests_per_minute: Limit = 0
-    """Calls begun in any minute. Not available in this version."""
+    """Requests sent, tries included. What a minute does not use is kept for the next one only."""
     tokens_per_minute: Limit = 0
-    """Tokens of prompts and answers in any minute. Not available in this version."""
+    """Tokens of prompts and answers: an estimate beforehand, corrected by what was used."""
     concurrency: Limit = 0
     """Calls under way at once."""
+    max_wait_s: Seconds = 30.0
+    """Longest wait of a call for which there is no room; then it is answered with 429. 0: none."""
+    max_waiting: Limit = 1024
+    """Calls that may wait; the next one is answered with 429."""
+    learn: bool = True
+    """Whether what the provider says of its own limits, in header fields, is kept to."""
 
 
 class Provider(Table, frozen=True):
@@ -226,7 +247,9 @@ class Provider(Table, frozen=True):
     idle_timeout_s: Seconds = 120.0
     """Longest silence inside an answer."""
     limits: Limits = Limits()
-    """How much we send it."""
+    """How much we send it, with all keys together."""
+    key_limits: KeyLimits = KeyLimits()
+    """How much we send it with each key."""
     http2: bool = False
     """Not available in this version."""
     proxy: str = ""
@@ -265,6 +288,9 @@ class Key(Table, frozen=True):
     """SHA-256 of the secret in hexadecimal, instead of `secret`."""
     models: tuple[Name, ...] = ()
     """Names or globs of what it may ask for; empty: everything."""
+    priority: Literal["high", "normal", "low"] = "normal"
+    """Whose calls go first where calls wait. A call is put in a lower class by its tag
+    `priority`."""
     tags: Texts = field(default_factory=dict[str, str])
     """Labels for reports. Not used in this version."""
 

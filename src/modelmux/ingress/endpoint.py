@@ -71,6 +71,9 @@ class ModelDoor:
         """Answer a request, or refuse it in the caller's dialect."""
         surface = self._current()
         id_ = request_id(request, self._new_id)
+        saturated = surface.load.refusal() if surface.load is not None else None
+        if saturated is not None:
+            return refuse(saturated, self.wire, id_)
         caller, model = ANONYMOUS, ""
         try:
             caller = surface.keyring.identify(request)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from modelmux.errors import GatewayError
 from modelmux.ingress.auth import Keyring
 from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.target.call import UNKNOWN_PEER, Call, Caller, Peer
 from modelmux.target.registry import Registry
@@ -60,7 +61,7 @@ class ModelRow(Struct, frozen=True):
 class Surface:
     """One configuration's answer to every door. Immutable; a reload makes a new one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a surface has that many parts, and no two belong together
         self,
         registry: Registry,
         keyring: Keyring,
@@ -68,9 +69,21 @@ class Surface:
         journal: Journal,
         rows: Callable[[Caller], Sequence[ModelRow]],
         *,
+        load: Load | None = None,
         debug: bool = False,
     ) -> None:
-        """Put the parts together; `rows` lists the models that a caller may ask for."""
+        """Put the parts together.
+
+        Args:
+            registry: Who answers.
+            keyring: Who may call.
+            streaming: In what form streams are given.
+            journal: Where what happens is written down.
+            rows: Lists the models that a caller may ask for.
+            load: Sends calls away that would be too many; without it, none are.
+            debug: Everything that is said is written down.
+        """
+        self.load = load
         self.registry = registry
         self.keyring = keyring
         self.streaming = streaming

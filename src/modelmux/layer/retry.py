@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from modelmux.errors import CredentialRefused, TargetError
+from modelmux.errors import CredentialRefused, Limited, RateLimited, TargetError
 from modelmux.target.base import Target
 from modelmux.target.call import Call
 from modelmux.target.reply import Reply
@@ -42,6 +42,8 @@ class RetryPolicy(Struct, frozen=True):
         """
         if not exc.retryable or attempt >= self.max_attempts:
             return None
+        if isinstance(exc, Limited):
+            return None  # it has waited for room already, or was told that there is none in time
         if isinstance(exc, CredentialRefused):
             return 0.0 if attempt < self.keys else None
         # The exponent is bounded, so that no number of attempts overflows.
@@ -190,4 +192,7 @@ class Retry:
         now = self._pacing.now()
         if call.deadline is not None and now + pause_s >= call.deadline:
             return None
+        if isinstance(exc, RateLimited) and exc.retry_after_s is not None:
+            # A call that comes back when it was told to is no storm; the limit itself keeps count.
+            return pause_s
         return pause_s if self._budget.withdraw(now) else None

@@ -174,9 +174,27 @@ class KeyRing:
         """How many keys can be used for one model or another."""
         return sum(key.ready_at(None) <= now for key in self.keys)
 
+    def usable_for(self, now: float, scope: str) -> bool:
+        """Whether a key can be used for the model."""
+        return self._has_usable(now, scope)
+
+    def is_refused(self, now: float) -> bool:
+        """Whether the provider has refused every key."""
+        return all(key.has_trouble and key.refused_until() > now for key in self.keys)
+
     def states(self, now: float) -> tuple[KeyState, ...]:
         """How each key stands, for status and metrics."""
         return tuple(_state(key, now) for key in self.keys)
+
+    def in_turn(self) -> Sequence[Key]:
+        """All keys, the one to try first at the front."""
+        following = self._next
+        return self.keys if not following else self.keys[following:] + self.keys[:following]
+
+    def use(self, key: Key) -> None:
+        """Take note that `key` was chosen, so that the policy can say what comes next."""
+        if len(self.keys) > 1:
+            self._next = (self.keys.index(key) + self._step) % len(self.keys)
 
     def pick(self, now: float, scope: str = "") -> Key:
         """The key to use.
@@ -189,15 +207,11 @@ class KeyRing:
             RateLimited: None can be used, and one will be again; `retry_after_s` says when.
             CredentialRefused: The provider has refused all of them.
         """
-        keys = self.keys
-        count = len(keys)
-        for offset in range(count):
-            index = (self._next + offset) % count
-            key = keys[index]
+        for key in self.in_turn():
             if not key.has_trouble or key.ready_at(scope) <= now:
-                self._next = (index + self._step) % count
+                self.use(key)
                 return key
-        raise self._exhausted(now, scope)
+        raise self.exhausted(now, scope)
 
     def failed(
         self, key: Key, error: TargetError, now: float, scope: str = "", *, block: bytes
@@ -239,7 +253,8 @@ class KeyRing:
     def _has_usable(self, now: float, scope: str, other_than: Key | None = None) -> bool:
         return any(key is not other_than and key.ready_at(scope) <= now for key in self.keys)
 
-    def _exhausted(self, now: float, scope: str) -> RateLimited | CredentialRefused:
+    def exhausted(self, now: float, scope: str) -> RateLimited | CredentialRefused:
+        """Why no key can be used for the model, and when one can be again."""
         back_in_s = min(key.ready_at(scope) for key in self.keys) - now
         refused = sum(key.refused_until() > now for key in self.keys)
         what = "its key" if self.total == 1 else f"all {self.total} keys"

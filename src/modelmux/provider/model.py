@@ -8,6 +8,7 @@ from modelmux.errors import TargetError, Unrepresentable
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Encoded, Envelope, Loss
 from modelmux.provider import estimate, operation
+from modelmux.provider.admission import Admission, Entry
 from modelmux.provider.body import BodyEdits
 from modelmux.provider.endpoint import Endpoint
 from modelmux.provider.errors import error_from
@@ -50,7 +51,8 @@ class Host:
     """What it speaks, in the order of preference."""
     endpoint: Endpoint
     client: HttpClient
-    ring: KeyRing
+    admission: Admission
+    """Who may ask now, and with which key."""
     forward: Forward
     edits: BodyEdits
     timeouts: Timeouts
@@ -59,6 +61,11 @@ class Host:
     unix_time: Callable[[], float]
     passthrough: Credentials | None = None
     """Takes the caller's own credentials, where those are to be used instead of ours."""
+
+    @property
+    def ring(self) -> KeyRing:
+        """The provider's keys."""
+        return self.admission.ring
 
 
 class ModelTarget:
@@ -106,12 +113,14 @@ class ModelTarget:
         if losses:
             self._refuse_content(losses)
         head = host.endpoint.head(wire.name, asked, stream=stream, model=self.upstream)
-        response, attempts, secret = await self._exchange(call, wire, head + forwarded.block, body)
+        response, attempts, secret, entry = await self._exchange(
+            call, wire, head + forwarded.block, body
+        )
         source: Chunks | Whole
         if _is_stream(response, wire, asked=stream):
             source = Chunks(wire, response)
         else:
-            whole = await self._read(call, response, attempts)
+            whole = await self._read(call, response, attempts, entry)
             source = Whole(wire, whole.replace(secret, _MASK) if secret else whole)
         reply = Reply(
             source,
@@ -121,6 +130,7 @@ class ModelTarget:
             restore=encoded.restore,
             renamed=call.operation == "chat" and self.upstream != call.envelope.model,
         )
+        reply.on_end(entry.ended)
         reply.answered_at_s = int(host.unix_time())
         reply.attempts = attempts
         reply.credential = secret
@@ -157,11 +167,12 @@ class ModelTarget:
         if losses:
             self._refuse_content(losses)
         head = host.endpoint.head(wire.name, call.operation, model=name) + forwarded.block
-        response, attempts, secret = await self._exchange(call, wire, head, encoded.body)
+        response, attempts, secret, entry = await self._exchange(call, wire, head, encoded.body)
         try:
-            body = await self._read(call, response, attempts)
+            body = await self._read(call, response, attempts, entry)
         finally:
             await response.aclose()
+        entry.done(None)
         body = body.replace(secret, _MASK) if secret else body
         upstream_id = (response.header(b"x-request-id") or b"").decode("latin-1")
         return Answered(body, response.header, attempts, upstream_id, losses)
@@ -177,33 +188,48 @@ class ModelTarget:
 
     async def _exchange(
         self, call: Call, wire: Wire, head: bytes, body: bytes
-    ) -> tuple[HttpResponse, int, bytes]:
+    ) -> tuple[HttpResponse, int, bytes, Entry]:
         """The provider's 2xx, by the first key that gets one, how many were tried, and the key."""
         host, scope = self._host, self.upstream
+        if call.operation != "chat":
+            scope = f"{scope} {call.operation}"  # which providers limit apart
         # Each key, and once more with a token that was got anew. A failure that lets another try
         # mostly takes its key out; not so a 429 whose `retry-after` is 0.
         most = 2 * host.ring.total
         attempts = 0
         while True:
-            started = host.now()
-            key, block = None, b""
+            entry = Entry(host.admission, call, scope, body, keyless=host.passthrough is not None)
             try:
-                key = None if host.passthrough else host.ring.pick(started, scope)
-                attempts += 1
+                if not entry.enter():
+                    await entry.wait()
+            except TargetError as exc:
+                exc.target = self.name
+                exc.attempts = attempts
+                raise
+            attempts += 1
+            key, started, block = entry.key, host.now(), b""
+            try:
                 block = await self._credentials(call, key)
                 response = await host.client.send(head + block, body, host.timeouts, call.deadline)
+                entry.heard(response.headers)
                 if 200 <= response.status < 300:
                     if key is not None:
                         host.ring.succeeded(key, started, scope)
-                    return response, attempts, _secret(block)
+                    return response, attempts, _secret(block), entry
                 raise await self._error(response, wire, block)
             except TargetError as exc:
                 exc.target = self.name
                 exc.attempts = attempts
-                if key is None or not host.ring.failed(key, exc, host.now(), scope, block=block):
+                again = key is not None and host.ring.failed(
+                    key, exc, host.now(), scope, block=block
+                )
+                # Only now: whoever is let in instead must see how the key stands.
+                entry.failed()
+                if not again or attempts >= most:
                     raise
-                if attempts >= most:
-                    raise
+            except BaseException:  # cancelled, or a defect: nobody else has the place
+                entry.failed()
+                raise
             finally:
                 call.meter.waited_s += host.now() - started
 
@@ -232,15 +258,17 @@ class ModelTarget:
             passthrough=host.passthrough is not None,
         )
 
-    async def _read(self, call: Call, response: HttpResponse, attempts: int) -> bytes:
+    async def _read(self, call: Call, response: HttpResponse, attempts: int, entry: Entry) -> bytes:
         started = self._host.now()
         try:
             return await response.read(MAX_RESPONSE_BYTES)
         except TargetError as exc:
+            entry.failed()
             exc.target = self.name
             exc.attempts = attempts
             raise
         except BaseException:  # the caller left: nobody else has the response
+            entry.failed()
             await response.aclose()
             raise
         finally:

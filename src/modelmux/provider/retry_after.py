@@ -48,7 +48,7 @@ def retry_after_s(fields: Headers, now: float) -> float | None:
         for left, reset in _LIMITS
         if reset in said
         and _is_nothing(said.get(left))
-        and (seconds := _moment(said[reset], now)) is not None
+        and (seconds := moment_s(said[reset], now)) is not None
     ]
     return _bounded(max(used_up)) if used_up else None
 
@@ -58,29 +58,32 @@ def span_s(text: str) -> float | None:
     text = text.strip()
     if _SPANS.fullmatch(text) is None:
         return None
-    return sum(float(number) * _UNITS_S[unit] for number, unit in _SPAN.findall(text))
+    return sum(float(amount) * _UNITS_S[unit] for amount, unit in _SPAN.findall(text))
 
 
 def _milliseconds(text: str, _now: float) -> float | None:
-    number = _number(text)
-    return None if number is None else number / 1000
+    value = number(text)
+    return None if value is None else value / 1000
 
 
 def _delay(text: str, now: float) -> float | None:
     """`retry-after`: seconds, or an HTTP date. RFC 9110, 10.2.3."""
-    number = _number(text)
-    if number is not None:
-        return number
+    value = number(text)
+    if value is not None:
+        return value
     return _until(text, now, parsedate_to_datetime)
 
 
-def _moment(text: str, now: float) -> float | None:
-    """A span, a time, or a number: seconds, or as large numbers a Unix time."""
-    number = _number(text)
-    if number is not None:
-        if number >= _EPOCH_MS:
-            return number / 1000 - now
-        return number - now if number >= _EPOCH_S else number
+def moment_s(text: str, now: float) -> float | None:
+    """Seconds from `now` (Unix time) to what a field says; `None`: it says nothing of the kind.
+
+    It may be a span, a time, or a number: of seconds, or if it is large a Unix time.
+    """
+    value = number(text)
+    if value is not None:
+        if value >= _EPOCH_MS:
+            return value / 1000 - now
+        return value - now if value >= _EPOCH_S else value
     span = span_s(text)
     return span if span is not None else _until(text, now, datetime.fromisoformat)
 
@@ -95,17 +98,18 @@ def _until(text: str, now: float, parse: Callable[[str], datetime]) -> float | N
         return None
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """The number that `text` is, if it is one and finite."""
     try:
-        number = float(text)
+        value = float(text)
     except ValueError:
         return None
-    return number if isfinite(number) else None
+    return value if isfinite(value) else None
 
 
 def _is_nothing(left: str | None) -> bool:
     """Whether a limit is used up; where what is left is not said, it is."""
-    return left is None or (_number(left) or 0.0) <= 0
+    return left is None or (number(left) or 0.0) <= 0
 
 
 def _bounded(seconds: float) -> float:

@@ -6,6 +6,7 @@ second code path for it.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +16,17 @@ from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.restore import Restore
 from modelmux.wire.base import Operation, Wire
+
+Priority = Literal["high", "normal", "low"]
+"""Who goes first where calls wait."""
+
+PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
+"""Every class, the first one served first."""
+
+_RANKS: Final[Mapping[str, int]] = {name: rank for rank, name in enumerate(PRIORITIES)}
+
+PRIORITY_TAG: Final = "priority"
+"""The tag of a call that puts it in a lower class than its caller's; never in a higher one."""
 
 
 class Caller(Struct, frozen=True):
@@ -26,6 +38,8 @@ class Caller(Struct, frozen=True):
     tags: Mapping[str, str] = {}
     within: tuple[str, ...] = ()
     """More names and globs, of which one must fit too: what the listener allows. Empty: all."""
+    priority: Priority = "normal"
+    """The highest class of its calls."""
 
 
 ANONYMOUS = Caller()
@@ -90,6 +104,8 @@ class Call:
         tags: The caller's own labels for this call.
         fields: Every header field that came with it, names in lower case; only rules read them.
         peer: Where the call came in, and whom the system says it is from.
+        may_wait: Whether a target without room for it may keep it waiting. If not, it is to say
+            so at once, because somebody else may have room.
     """
 
     __slots__ = (
@@ -101,6 +117,7 @@ class Call:
         "fields",
         "headers",
         "id",
+        "may_wait",
         "meter",
         "model",
         "operation",
@@ -133,6 +150,7 @@ class Call:
         self.tags: Mapping[str, str] = {}
         self.fields: Sequence[tuple[bytes, bytes]] = ()
         self.peer = UNKNOWN_PEER
+        self.may_wait = True
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -168,6 +186,12 @@ class Call:
         """Size of the caller's body; 0 once its content has been changed."""
         return len(self._raw) if self._raw is not None else 0
 
+    @property
+    def priority(self) -> Priority:
+        """Its class where calls wait: the caller's, or a lower one that it asks for."""
+        own = PRIORITIES.index(self.caller.priority)
+        return PRIORITIES[max(own, _RANKS.get(self.tags.get(PRIORITY_TAG, ""), own))]
+
     def with_request(self, request: Request) -> "Call":
         """A content edit: the caller's bytes are stale from here on."""
         changed = self._copy()
@@ -190,9 +214,14 @@ class Call:
         changed.deadline = deadline
         return changed
 
-    def step(self) -> "Call":
-        """The same call as one step of a composition, with an id of its own."""
+    def step(self, *, may_wait: bool = True) -> "Call":
+        """The same call as one step of a composition, with an id of its own.
+
+        Args:
+            may_wait: False where somebody else may have room at once.
+        """
         changed = self._copy()
+        changed.may_wait = may_wait and self.may_wait
         self.meter.steps += 1
         changed.parent_id = self.id
         changed.id = f"{self.id}.{self.meter.steps}"
@@ -215,6 +244,7 @@ class Call:
         made.tags = self.tags
         made.fields = self.fields
         made.peer = self.peer
+        made.may_wait = self.may_wait
         made._raw = self._raw
         made._request = self._request
         return made

@@ -23,7 +23,8 @@ _BY_KIND: dict[ErrorKind, type[TargetError]] = {
 def failure_of(exc: GatewayError) -> Failure:
     """What a caller is told of `exc`, before its wire words it."""
     if not isinstance(exc, TargetError):
-        retry_after_s = exc.retry_after_s if isinstance(exc, errors.LimitExceeded) else None
+        limits = (errors.LimitExceeded, errors.Saturated)
+        retry_after_s = exc.retry_after_s if isinstance(exc, limits) else None
         return Failure(
             exc.kind, exc.message, exc.code, exc.param, exc.status, retry_after_s=retry_after_s
         )

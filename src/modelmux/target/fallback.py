@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from modelmux.errors import CredentialRefused, TargetError, Unrepresentable
+from modelmux.errors import CredentialRefused, Limited, TargetError, Unrepresentable
 from modelmux.target.base import Target
 from modelmux.target.call import Call
 from modelmux.target.reply import Reply
@@ -13,6 +13,9 @@ class Fallback:
 
     A target is passed over when it fails in a way that another may not (`retryable`), or when
     the call cannot be said to it. The caller's other mistakes are nobody else's to answer.
+
+    One whose limits leave no room is passed over as long as another may have some. Where nobody
+    has, the call waits for the one that says it will be the first.
     """
 
     def __init__(self, name: str, targets: Sequence[Target]) -> None:
@@ -23,24 +26,53 @@ class Fallback:
         self._targets = tuple(targets)
 
     async def send(self, call: Call) -> Reply:
-        failures: list[TargetError | Unrepresentable] = []
-        attempts = 0
+        attempt = _Attempt(call)
         for target in self._targets:
-            try:
-                reply = await target.send(call.step())
-            except TargetError as exc:
-                exc.target = exc.target or target.name
-                attempts += exc.attempts
-                failures.append(exc)
-                if not exc.retryable:
-                    exc.attempts = attempts
-                    raise
-            except Unrepresentable as exc:
-                failures.append(exc)
-            else:
-                reply.attempts += attempts
+            reply = await attempt.send(target, may_wait=False)
+            if reply is not None:
                 return reply
-        raise _summary(failures, attempts)
+        if call.may_wait:
+            for target in attempt.soonest_first():
+                reply = await attempt.send(target, may_wait=True)
+                if reply is not None:
+                    return reply
+                if isinstance(attempt.failures[-1], Limited):
+                    break  # it has waited as long as it may
+        raise _summary(attempt.failures, attempt.attempts)
+
+
+class _Attempt:
+    """One call on its way along the chain."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._full: list[tuple[float, Target]] = []
+        self.failures: list[TargetError | Unrepresentable] = []
+        self.attempts = 0
+
+    async def send(self, target: Target, *, may_wait: bool) -> Reply | None:
+        """The reply of `target`; `None`: it failed, and another one may not."""
+        try:
+            reply = await target.send(self._call.step(may_wait=may_wait))
+        except TargetError as exc:
+            exc.target = exc.target or target.name
+            self.attempts += exc.attempts
+            if isinstance(exc, Limited) and not may_wait:
+                self._full.append((exc.retry_after_s or 0.0, target))
+            self.failures.append(exc)
+            if not exc.retryable:
+                exc.attempts = self.attempts
+                raise
+        except Unrepresentable as exc:
+            self.failures.append(exc)
+        else:
+            reply.attempts += self.attempts
+            return reply
+        return None
+
+    def soonest_first(self) -> list[Target]:
+        """Those who had no room, the one that will have some first at the front."""
+        return [target for _, target in sorted(self._full, key=lambda each: each[0])]
 
 
 def _summary(

@@ -13,13 +13,18 @@
 | `modelmux_tokens_total` | provider, model, type | classes apart: their sum is all |
 | `modelmux_cost_usd_total` | provider, model | where the price is known |
 | `modelmux_upstream_connections` | provider, state | `busy` and `idle` |
+| `modelmux_limit_waiting` | provider | calls that wait because of a limit |
+| `modelmux_limit_waits_total` | provider | calls that had to |
+| `modelmux_limit_wait_seconds_total` | provider | how long they did, together |
+| `modelmux_limit_refusals_total` | provider | calls that were not sent because of a limit |
+| `modelmux_shed_total` | | calls sent away because the gateway had too much to do |
 | `modelmux_log_lines_dropped_total` | | log lines that were not written |
 
 Beside them those of the process (CPU, memory, descriptors), where the system tells them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -45,6 +50,22 @@ class Connections(NamedTuple):
     idle: int
 
 
+class Queue(Protocol):
+    """Calls that wait because of one provider's limits."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def waited(self) -> int: ...
+
+    @property
+    def waited_s(self) -> float: ...
+
+    @property
+    def refused(self) -> int: ...
+
+
 class Exposition(Collector):
     """The text of `GET /metrics`, made anew each time it is asked for."""
 
@@ -53,12 +74,14 @@ class Exposition(Collector):
         metrics: Metrics,
         *,
         connections: Callable[[], Iterable[Connections]],
+        queues: Callable[[], Iterable[tuple[str, Queue]]],
         dropped_log_lines: Callable[[], int],
         version: str,
     ) -> None:
         """Show `metrics`, and what the callbacks say at the moment."""
         self._metrics = metrics
         self._connections = connections
+        self._queues = queues
         self._dropped_log_lines = dropped_log_lines
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
@@ -73,6 +96,7 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._of_requests()
         yield from self._of_targets()
+        yield from self._of_limits()
         yield from self._of_the_process()
 
     def _of_requests(self) -> Iterator[Metric]:
@@ -137,6 +161,30 @@ class Exposition(Collector):
             cost.add_metric(labels, float(counts.cost_usd))
         yield from (attempts, retries, tokens, cost)
 
+    def _of_limits(self) -> Iterator[Metric]:
+        provider = ("provider",)
+        waiting = GaugeMetricFamily(
+            "modelmux_limit_waiting", "Calls that wait because of a limit.", labels=provider
+        )
+        waits = CounterMetricFamily(
+            "modelmux_limit_waits", "Calls that had to wait.", labels=provider
+        )
+        seconds = CounterMetricFamily(
+            "modelmux_limit_wait_seconds", "How long they did, together.", labels=provider
+        )
+        refusals = CounterMetricFamily(
+            "modelmux_limit_refusals",
+            "Calls that were not sent because of a limit.",
+            labels=provider,
+        )
+        for name, queue in self._queues():
+            labels = (name,)
+            waiting.add_metric(labels, queue.waiting)
+            waits.add_metric(labels, queue.waited)
+            seconds.add_metric(labels, queue.waited_s)
+            refusals.add_metric(labels, queue.refused)
+        yield from (waiting, waits, seconds, refusals)
+
     def _of_the_process(self) -> Iterator[Metric]:
         connections = GaugeMetricFamily(
             "modelmux_upstream_connections",
@@ -151,6 +199,11 @@ class Exposition(Collector):
             "modelmux_log_lines_dropped",
             "Log lines that were not written.",
             value=self._dropped_log_lines(),
+        )
+        yield CounterMetricFamily(
+            "modelmux_shed",
+            "Calls sent away because the gateway had too much to do.",
+            value=self._metrics.shed,
         )
         build = GaugeMetricFamily("modelmux_build", "1, by version.", labels=("version",))
         build.add_metric((self._version,), 1)

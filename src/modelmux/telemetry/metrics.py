@@ -130,6 +130,8 @@ class Metrics:
         in_flight: Callers' own calls under way.
         requests: Callers' own calls that are over.
         failures: Those of them that failed.
+        shed: Callers' calls that were sent away because there was too much to do. They are in
+            none of the other counts.
     """
 
     def __init__(self) -> None:
@@ -137,6 +139,7 @@ class Metrics:
         self.in_flight = 0
         self.requests = 0
         self.failures = 0
+        self.shed = 0
         self._targets: dict[str, TargetCounts] = {}
         self._requests: dict[tuple[str, str], RequestCounts] = {}
         self._overheads: dict[str, Histogram] = {}

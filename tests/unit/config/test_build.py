@@ -11,7 +11,6 @@ from modelmux.config.providers import Built
 from modelmux.config.schema import (
     Config,
     Key,
-    Limits,
     Model,
     Provider,
     Routing,
@@ -23,7 +22,6 @@ from modelmux.config.schema import (
 from modelmux.errors import ConfigError, PermissionDenied, Unauthenticated, UnknownModel
 from modelmux.ingress.http import HttpRequest
 from modelmux.ingress.surface import Surface
-from modelmux.layer.concurrency import Concurrency
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record
 from modelmux.layer.retry import Retry
@@ -76,12 +74,10 @@ def behind(config: Config, model: str) -> list[str]:
 
 
 def test_one_target_has_the_layers_of_the_call_and_its_own():
-    config = Config(providers=(provider(limits=Limits(concurrency=2)),))
-    assert layers(resolved(config)) == [
+    assert layers(resolved(Config(providers=(provider(),)))) == [
         "Record",
         "Retry",
         "Timeout",
-        "Concurrency",
         "Peek",
         "ModelTarget",
     ]
@@ -106,7 +102,6 @@ def test_several_targets_have_the_layers_of_the_call_once_and_their_own_each():
         (Config(providers=(provider(),), server=Server(enable_retries=False)), "Retry"),
         (Config(providers=(provider(),), server=Server(max_retry_attempts=1)), "Retry"),
         (Config(providers=(provider(timeout_s=0.0),)), "Timeout"),
-        (Config(providers=(provider(),)), "Concurrency"),
     ],
 )
 def test_a_layer_that_has_nothing_to_do_is_left_out(config: Config, left_out: str):
@@ -118,7 +113,7 @@ def test_a_layer_that_has_nothing_to_do_is_left_out(config: Config, left_out: st
 
 def test_layers_are_told_what_the_configuration_says():
     config = Config(
-        providers=(provider(timeout_s=7.0, limits=Limits(concurrency=2)),),
+        providers=(provider(timeout_s=7.0),),
         server=Server(max_retry_attempts=5),
     )
     record = resolved(config)
@@ -129,27 +124,10 @@ def test_layers_are_told_what_the_configuration_says():
     timeout = retry._inner
     assert isinstance(timeout, Timeout)
     assert timeout._timeout_s == 7.0
-    concurrency = timeout._inner
-    assert isinstance(concurrency, Concurrency)
-    assert concurrency._slots.limit == 2
-    peek = concurrency._inner
+    peek = timeout._inner
     assert isinstance(peek, Peek)
     assert isinstance(peek._inner, ModelTarget)
-    assert {each.name for each in (record, retry, timeout, concurrency, peek)} == {"a/m"}
-
-
-def test_models_of_one_provider_share_its_places_and_its_clock():
-    config = Config(
-        providers=(provider(models=("m", "n"), limits=Limits(concurrency=2)),),
-        server=Server(enable_retries=False),
-    )
-    registry = made(config).registry
-
-    def slots(model: str) -> object:
-        record = registry.resolve(model, ANONYMOUS)
-        return record._inner._inner._slots  # type: ignore[attr-defined]
-
-    assert slots("m") is slots("n")
+    assert {each.name for each in (record, retry, timeout, peek)} == {"a/m"}
 
 
 def test_the_built_in_model_is_always_there_and_is_recorded():

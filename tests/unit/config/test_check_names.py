@@ -40,8 +40,6 @@ def test_an_unknown_type_is_told_with_the_nearest_and_all_there_are(machine: Mac
         ('name = "a"\nbase_url = "h:80"', "base_url: expected a URL"),
         ('name = "a"\nhttp2 = true', "http2: http2 is not available in this version"),
         ('name = "a"\nproxy = "http://p"', "proxy: proxy is not available in this version"),
-        ('name = "a"\nlimits = {tokens_per_minute = 1}', "limits.tokens_per_minute: tokens_per_"),
-        ('name = "a"\nlimits.requests_per_minute = 1', "limits.requests_per_minute: requests_"),
         ('name = "a"\nca_file = "no.pem"', "ca_file: there is no file "),
         ('name = "a"\nheaders = {"a b" = "c"}', 'headers."a b": expected the name of a header'),
         ('name = "a"\nheaders = {Host = "c"}', "headers.Host: this header is set by modelmux"),

@@ -8,6 +8,7 @@ from modelmux.config.providers import MAX_TARIFFS, Builder, Built, Clocks
 from modelmux.config.schema import (
     Auth,
     Config,
+    KeyLimits,
     Limits,
     Price,
     Provider,
@@ -17,8 +18,8 @@ from modelmux.config.schema import (
 )
 from modelmux.errors import ConfigError
 from modelmux.ir.response import Usage
-from modelmux.layer.concurrency import Slots
-from modelmux.provider import catalog
+from modelmux.provider import catalog, quota
+from modelmux.provider.admission import Rules
 from modelmux.provider.model import Host, ModelTarget
 from modelmux.provider.offer import Offering
 from modelmux.target.base import Target
@@ -30,19 +31,14 @@ class Making:
     """Builds providers, and keeps what they were wrapped with."""
 
     def __init__(self, *providers: Provider, config: Config | None = None) -> None:
-        self.wrapped: list[tuple[str, Slots | None]] = []
-        self.slots: list[tuple[str, int]] = []
+        self.wrapped: list[str] = []
         clock = FakeClock()
 
-        def slots(name: str, limit: int) -> Slots:
-            self.slots.append((name, limit))
-            return Slots(name, limit, now=clock, later=clock.later)
-
-        def wrap(target: Target, provider: Provider, slots: Slots | None) -> Target:
-            self.wrapped.append((target.name, slots))
+        def wrap(target: Target, provider: Provider) -> Target:
+            self.wrapped.append(target.name)
             return target
 
-        builder = Builder(catalog.load(), Clocks(clock, clock, slots), wrap)
+        builder = Builder(catalog.load(), Clocks(clock, clock, clock.later), wrap)
         self.built: Built = builder.add_all(config or Config(providers=providers))
 
     @property
@@ -125,7 +121,7 @@ def test_targets_are_wrapped_once():
     assert made.model("a") is made.model("a")
     made.model("b-1")
     made.model("b-1")
-    assert [name for name, _ in made.wrapped] == ["openai/a", "openai/b-1"]
+    assert made.wrapped == ["openai/a", "openai/b-1"]
 
 
 # Prices and profiles
@@ -248,11 +244,19 @@ def test_connections_are_told_by_provider():
 
 
 def test_a_limit_holds_for_all_models_of_a_provider_together():
-    made = Making(openai("a", models=("m", "n"), limits=Limits(concurrency=3)), openai("b"))
-    assert made.slots == [("a", 3)]
-    slots = {id(slots) for name, slots in made.wrapped if name.startswith("a/")}
-    assert len(slots) == 1
-    assert all(slots is None for name, slots in made.wrapped if name.startswith("b/"))
+    said = Limits(requests_per_minute=60, concurrency=3, max_wait_s=5.0, learn=False)
+    made = Making(
+        openai("a", models=("m", "n"), limits=said, key_limits=KeyLimits(tokens_per_minute=9)),
+        openai("b"),
+    )
+    first, second = made.built.admissions
+    targets = [made.built.offers[0].target(name) for name in ("m", "n")]
+    assert all(isinstance(each, ModelTarget) for each in targets)
+    assert {each._host.admission for each in targets} == {first}  # type: ignore[attr-defined]
+    assert first._rules == Rules(
+        quota.Limits(60, 0, 3), quota.Limits(0, 9, 0), max_wait_s=5.0, learns=False
+    )
+    assert second._rules == Rules()
 
 
 def test_closing_closes_every_connection_and_credential():

@@ -35,7 +35,7 @@ from modelmux.transport.fake import Exchange, FakeClient
 from modelmux.wire import anthropic_messages, openai_chat
 from modelmux.wire.base import Operation, Wire
 from modelmux.wire.registry import BY_NAME
-from tests.support.targets import FakeClock
+from tests.support.targets import FakeClock, admission
 
 OPENAI = openai_chat.WIRE
 ANTHROPIC = anthropic_messages.WIRE
@@ -107,7 +107,7 @@ class World:
             wires=tuple(BY_NAME[wire.wire] for wire in row.wires),
             endpoint=Endpoint(row, base_url="http://prov.invalid/v1"),
             client=self.client,
-            ring=self.ring,
+            admission=admission(self.ring, self.clock),
             forward=Forward(row),
             edits=BodyEdits(row),
             timeouts=TIMEOUTS,
@@ -238,7 +238,7 @@ def test_a_model_in_the_path_is_not_in_the_body():
         wires=(ANTHROPIC,),
         endpoint=Endpoint(row, base_url="http://v.invalid/v1", settings=settings),
         client=world.client,
-        ring=world.ring,
+        admission=admission(world.ring, world.clock),
         forward=Forward(row),
         edits=BodyEdits(row),
         timeouts=TIMEOUTS,

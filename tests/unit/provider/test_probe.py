@@ -22,6 +22,7 @@ from modelmux.provider.probe import TIMEOUTS, probe
 from modelmux.transport.base import Timeouts
 from modelmux.transport.fake import Exchange, FakeClient
 from modelmux.wire.registry import BY_NAME
+from tests.support.targets import FakeClock, admission
 
 LIST = Exchange(200, body=[b'{"object":"list","data":[]}'])
 
@@ -43,7 +44,7 @@ class Provider:
             wires=tuple(BY_NAME[wire.wire] for wire in row.wires),
             endpoint=Endpoint(row, base_url="http://prov.invalid/base"),
             client=self.client,
-            ring=KeyRing("prov", keys),
+            admission=admission(KeyRing("prov", keys), FakeClock()),
             forward=Forward(row),
             edits=BodyEdits(row),
             timeouts=Timeouts(),

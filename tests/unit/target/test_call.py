@@ -6,7 +6,7 @@ from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import Text
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Encoded, Envelope, Message, Request
-from modelmux.target.call import ANONYMOUS, Call
+from modelmux.target.call import ANONYMOUS, Call, Caller, Priority
 from modelmux.wire import anthropic_messages, openai_chat
 from modelmux.wire.base import Operation
 from tests.support import linewire, targets
@@ -28,6 +28,7 @@ def full_call() -> Call:
     call.deadline = 5.0
     call.headers = {"anthropic-beta": "x"}
     call.tags = {"a": "b"}
+    call.may_wait = False
     assert call.request.model == "m"
     return call
 
@@ -173,3 +174,33 @@ def test_tools_of_free_text_are_functions_where_the_model_knows_no_others():
     assert encoded.restore.custom_tools == {"patch"}
     native = call.with_request(call.request).encode(wire, Profile(custom_tools=True))
     assert msgspec.json.decode(native.body)["tools"] == [tool]
+
+
+@pytest.mark.parametrize(
+    ("own", "tag", "priority"),
+    [
+        ("normal", None, "normal"),
+        ("high", None, "high"),
+        ("high", "low", "low"),
+        ("normal", "low", "low"),
+        ("normal", "high", "normal"),
+        ("low", "normal", "low"),
+        ("high", "urgent", "high"),
+    ],
+)
+def test_a_tag_can_lower_a_calls_class_and_never_raise_it(
+    own: Priority, tag: str | None, priority: Priority
+):
+    call = targets.call(OURS)
+    call.caller = Caller("k", priority=own)
+    call.tags = {"priority": tag} if tag is not None else {}
+    assert call.priority == priority
+
+
+def test_a_step_of_a_call_that_may_not_wait_may_not_either():
+    call = targets.call(OURS)
+    assert call.step().may_wait
+    impatient = call.step(may_wait=False)
+    assert not impatient.may_wait
+    assert not impatient.step().may_wait
+    assert call.may_wait

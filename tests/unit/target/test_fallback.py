@@ -5,6 +5,7 @@ import pytest
 from modelmux.errors import (
     CredentialRefused,
     InvalidRequest,
+    Limited,
     Overloaded,
     ProtocolViolation,
     RateLimited,
@@ -205,3 +206,50 @@ def test_a_stream_that_breaks_after_it_began_is_nobody_elses_to_answer():
 def test_a_chain_of_nobody_is_a_mistake():
     with pytest.raises(ValueError, match="needs a target"):
         Fallback("chain", ())
+
+
+# Limits
+
+
+def full(wait_s: float) -> TargetError:
+    """A target without room for the next `wait_s`."""
+    return after(0, Limited("full", retry_after_s=wait_s))
+
+
+def test_a_target_without_room_is_passed_over_without_waiting():
+    first, second = fake("a/m", full(9.0)), fake("b/m")
+    reply = send(first, second)
+    assert (reply.target, reply.attempts) == ("b/m", 1)
+    assert [call.may_wait for call in first.calls + second.calls] == [False, False]
+
+
+def test_where_nobody_has_room_the_call_waits_for_the_first_that_will():
+    answer = targets.whole(wire=WIRE, target="b/m")
+    first = fake("a/m", full(9.0))
+    second = fake("b/m", full(2.0), answer)
+    third = fake("c/m", Unreachable("down"))
+    assert send(first, second, third).target == "b/m"
+    assert [call.may_wait for call in second.calls] == [False, True]
+    assert len(first.calls) == len(third.calls) == 1
+
+
+def test_one_that_breaks_after_the_wait_is_followed_by_the_next_that_was_full():
+    first = fake("a/m", full(1.0), Unreachable("down"))
+    second = fake("b/m", full(2.0), targets.whole(wire=WIRE, target="b/m"))
+    assert send(first, second).target == "b/m"
+
+
+def test_a_call_waits_once_and_is_told_when_to_come_back():
+    first, second = fake("a/m", full(3.0)), fake("b/m", full(2.0))
+    with pytest.raises(Limited) as raised:
+        send(first, second)
+    assert raised.value.retry_after_s == 2.0
+    assert (len(first.calls), len(second.calls)) == (1, 2)
+
+
+def test_a_call_that_may_not_wait_is_sent_back_at_once():
+    first, second = fake("a/m", full(3.0)), fake("b/m", full(2.0))
+    call = targets.call(WIRE).step(may_wait=False)
+    with pytest.raises(Limited):
+        asyncio.run(Fallback("chain", (first, second)).send(call))
+    assert [len(each.calls) for each in (first, second)] == [1, 1]

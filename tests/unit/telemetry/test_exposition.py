@@ -34,10 +34,20 @@ FAILED = CallRecord(
 )
 
 
+class Waiting:
+    """What stands at a provider's gate."""
+
+    waiting = 2
+    waited = 5
+    waited_s = 7.5
+    refused = 1
+
+
 def exposition(metrics: Metrics) -> Exposition:
     return Exposition(
         metrics,
         connections=lambda: [Connections("openai", 2, 3)],
+        queues=lambda: [("openai", Waiting())],
         dropped_log_lines=lambda: 7,
         version="1.2.3",
     )
@@ -131,3 +141,15 @@ def test_its_library_is_not_loaded_before_it_is_asked_for():
         "sys.exit('prometheus_client' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_waits_for_limits_and_what_was_sent_away_is_told():
+    metrics = Metrics()
+    metrics.shed = 3
+    found = samples(metrics)
+    provider = frozenset({("provider", "openai")})
+    assert found["modelmux_limit_waiting", provider] == 2
+    assert found["modelmux_limit_waits_total", provider] == 5
+    assert found["modelmux_limit_wait_seconds_total", provider] == 7.5
+    assert found["modelmux_limit_refusals_total", provider] == 1
+    assert found["modelmux_shed_total", frozenset()] == 3
