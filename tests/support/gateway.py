@@ -36,6 +36,11 @@ class Gateway:
         return f"unix:{self.socket_path}"
 
     @property
+    def control_address(self) -> str:
+        """The control socket, as `tests.support.plain` takes it."""
+        return f"unix:{self.socket_path.parent}/modelmux/control-{self.pid}.sock"
+
+    @property
     def pid(self) -> int:
         return self._child.pid
 
@@ -78,7 +83,7 @@ def running(
         config: The text of its config file.
         directory: An empty folder.
         options: More arguments of `modelmux serve`.
-        environ: Its environment beside `PATH` and `HOME`.
+        environ: Its environment beside `PATH`, `HOME` and `XDG_RUNTIME_DIR`.
         ready_path: What answers 200 once the test can begin: `/healthz` where no target is usable.
 
     Raises:
@@ -93,7 +98,8 @@ def running(
     base_url = f"http://127.0.0.1:{plain.free_port()}"
     argv = [sys.executable, "-m", "modelmux", "serve", "--config", str(config_path)]
     argv += ["--listen", base_url.removeprefix("http://"), "--listen", f"unix:{socket_path}"]
-    clean = {"PATH": "/usr/bin:/bin", "HOME": str(directory), **(environ or {})}
+    clean = {"PATH": "/usr/bin:/bin", "HOME": str(directory), "XDG_RUNTIME_DIR": str(sockets)}
+    clean |= environ or {}
     child = Child([*argv, *options], directory, clean)
     gateway = Gateway(child, base_url, socket_path, config_path)
     try:

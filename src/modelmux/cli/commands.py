@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Entry] = {
     "chat": Entry("modelmux.cli.chat", "one question, the answer streamed"),
     "status": Entry("modelmux.cli.status", "what a running gateway is doing"),
     "logs": Entry("modelmux.cli.logs", "the log of a running gateway"),
+    "reload": Entry("modelmux.cli.reload", "have a gateway put its changed configuration in force"),
     "stop": Entry("modelmux.cli.stop", "stop a running gateway"),
     "version": Entry("modelmux.cli.version", "print the version"),
 }
@@ -44,7 +45,6 @@ LATER = frozenset(
         "key",
         "mcp",
         "profile",
-        "reload",
         "report",
         "tui",
         "upgrade",
@@ -56,6 +56,5 @@ LATER = frozenset(
 
 INSTEAD = {
     "init": "`modelmux config init` writes a configuration",
-    "reload": "`modelmux stop` and `modelmux serve` do it with a break",
 }
 """What to do for the time being."""

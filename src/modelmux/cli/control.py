@@ -16,6 +16,9 @@ from modelmux.config.paths import Directories, directories
 TIMEOUT_S = 5.0
 """For an answer of a gateway on the same machine."""
 
+RELOAD_TIMEOUT_S = 60.0
+"""For one that reads and builds a configuration: a second for ten thousand models."""
+
 _NO_GATEWAY = "`modelmux serve` starts one"
 
 
@@ -31,6 +34,8 @@ class Status(Struct, frozen=True):
     pid: int
     version: str
     started_at: datetime
+    loaded_at: datetime
+    reload_failure: str
     listen: tuple[str, ...]
     config_sources: tuple[str, ...]
     in_flight: int
@@ -38,6 +43,20 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: tuple[ProviderStatus, ...]
+
+
+class Problem(Struct, frozen=True):
+    message: str
+    hint: str = ""
+
+
+class Reloaded(Struct, frozen=True):
+    """What a gateway says came of a reload."""
+
+    reloaded: bool
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Gone(CommandFailed):
@@ -59,6 +78,13 @@ class Gateway:
         """Tell it to stop, and with `now` to drop calls under way. Raises as `status`."""
         with self._client() as client, _failures(self.socket):
             _content(client.post("/control/stop", params={"now": "1"} if now else {}))
+
+    def reload(self) -> Reloaded:
+        """Have it reload its configuration. Raises as `status`."""
+        with self._client(RELOAD_TIMEOUT_S) as client, _failures(self.socket):
+            answer = client.post("/control/reload")
+            told = answer.content if answer.status_code == 422 else _content(answer)
+            return msgspec.json.decode(told, type=Reloaded)
 
     def models(self) -> list[str]:
         """Names of the models it offers. Raises as `status`."""
@@ -101,11 +127,11 @@ class Gateway:
                 _content(answer)
             yield from answer.iter_bytes()
 
-    def _client(self) -> httpx2.Client:
+    def _client(self, timeout_s: float = TIMEOUT_S) -> httpx2.Client:
         _look(self.socket)
         transport = httpx2.HTTPTransport(uds=str(self.socket), trust_env=False)
         return httpx2.Client(
-            transport=transport, base_url="http://modelmux", timeout=TIMEOUT_S, trust_env=False
+            transport=transport, base_url="http://modelmux", timeout=timeout_s, trust_env=False
         )
 
 

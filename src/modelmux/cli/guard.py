@@ -36,8 +36,9 @@ def run_bare(*, debug: bool) -> int:
     """Run what `modelmux` without a command is; the exit code."""
 
     def action() -> int:
-        read_dotenv(Path.cwd(), os.environ)  # which may decide
-        if bare.mode(os.environ) == "mcp":
+        environ = dict(os.environ)
+        read_dotenv(Path.cwd(), environ)  # which may decide; who serves reads it for good
+        if bare.mode(environ) == "mcp":
             return bare.refuse_mcp()
         return run_command("serve", [], debug=debug)
 

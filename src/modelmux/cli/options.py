@@ -1,5 +1,6 @@
 """Options that several commands have, and the configuration they lead to."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -48,6 +49,38 @@ def load_config(path: Path | None = None, overrides: "Sequence[Override]" = ()) 
     from modelmux.config.load import load, surroundings
 
     return load(parts.provider_types(), surroundings(listens), path=path, overrides=overrides)
+
+
+class Loading:
+    """Reads the configuration that counts here, as often as it is asked to.
+
+    Each time in the environment with which the process was started: what a `.env` file said
+    before does not hide what it says now.
+    """
+
+    def __init__(self, path: Path | None, overrides: "Sequence[Override]") -> None:
+        """Read what these options say."""
+        self._path = path
+        self._overrides = overrides
+        self._environ = dict(os.environ)
+        self._from_dotenv: set[str] = set()
+
+    def __call__(self) -> "Loaded":
+        """The configuration of this moment. Raises `ConfigError`."""
+        from msgspec.structs import replace
+
+        from modelmux.cli import parts
+        from modelmux.config.load import load, surroundings
+
+        environ = dict(self._environ)
+        around = replace(surroundings(listens), environ=environ)
+        loaded = load(parts.provider_types(), around, path=self._path, overrides=self._overrides)
+        # Libraries look there, too.
+        for name in self._from_dotenv - environ.keys():
+            os.environ.pop(name, None)
+        self._from_dotenv = environ.keys() - self._environ.keys()
+        os.environ.update({name: environ[name] for name in self._from_dotenv})
+        return loaded
 
 
 def load_quietly(path: Path | None = None) -> "Loaded":

@@ -1,6 +1,6 @@
 """The parts of the gateway that commands use, and the only place where they are imported."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -86,8 +86,12 @@ def build(loaded: "Loaded") -> Gateway:
     return gateway.Gateway(loaded)
 
 
-def serve(loaded: "Loaded") -> int:
-    """Serve until told to stop; the exit code. Raises `ConfigError`."""
+def serve(loaded: "Loaded", load: "Callable[[], Loaded]") -> int:
+    """Serve until told to stop; `load` reads the configuration anew. The exit code.
+
+    Raises:
+        ConfigError: It cannot be served.
+    """
     from modelmux.config.serve import run
 
-    return run(loaded)
+    return run(loaded, load)

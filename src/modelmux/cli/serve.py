@@ -7,7 +7,7 @@ import click
 from typing_extensions import Unpack
 
 from modelmux.cli import output, parts
-from modelmux.cli.options import config_option, load_config
+from modelmux.cli.options import Loading, config_option
 from modelmux.config.load import Override
 from modelmux.errors import ConfigError
 from modelmux.ingress.address import FORMS, parse_address
@@ -62,9 +62,10 @@ def _sockets(
 @click.pass_obj
 def command(debug: bool | None, **said: Unpack[_Said]) -> int:
     """Serve in the foreground until SIGINT or SIGTERM; a second one does not wait."""
-    loaded = load_config(said["config"], overrides(said, debug=bool(debug)))
+    load = Loading(said["config"], overrides(said, debug=bool(debug)))
+    loaded = load()
     output.warn(loaded.warnings)
-    return parts.serve(loaded)
+    return parts.serve(loaded, load)
 
 
 def overrides(said: _Said, *, debug: bool) -> list[Override]:

@@ -45,11 +45,20 @@ def _print(status: control.Status, *, as_json: bool) -> None:
     calls = f"{status.in_flight} under way, {status.requests_total} in all"
     click.echo(f"modelmux {status.version}, pid {status.pid}, {state} for {age}")
     click.echo(f"  listens  {', '.join(status.listen)}")
-    click.echo(f"  config   {', '.join(status.config_sources) or 'none'}")
+    click.echo(f"  config   {', '.join(status.config_sources) or 'none'}{_since(status)}")
+    if status.reload_failure:
+        click.echo(f"  reload   failed, nothing has changed: {status.reload_failure}")
     click.echo(f"  calls    {calls}, {status.failures_total} failed")
     for provider in status.providers:
         keys = f"{provider.keys_usable} of {provider.keys_total} keys usable"
         click.echo(f"  provider {provider.name}: {keys}")
+
+
+def _since(status: control.Status) -> str:
+    """When the configuration was reloaded, if it was."""
+    if status.loaded_at == status.started_at:
+        return ""
+    return f", reloaded {ago(status.loaded_at, datetime.now(UTC))} ago"
 
 
 def ago(start: datetime, now: datetime) -> str:

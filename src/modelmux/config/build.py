@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,28 +12,23 @@ from hashlib import sha256
 from msgspec import Struct
 
 from modelmux.config.journal import Journal
+from modelmux.config.lasting import Lasting, Telemetry, level
 from modelmux.config.load import Loaded
 from modelmux.config.providers import Builder, Built, Clocks
 from modelmux.config.schema import Config, Key, Model, Provider
-from modelmux.config.secrets import secrets
 from modelmux.ingress.auth import Keyring
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.ingress.surface import ModelRow, Surface
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record, Recorder
-from modelmux.layer.retry import Pacing, Retry, RetryBudget, RetryPolicy
+from modelmux.layer.retry import Pacing, Retry, RetryPolicy
 from modelmux.layer.timeout import Timeout
 from modelmux.provider import catalog, echo
 from modelmux.target.base import Layer, Target, compose
 from modelmux.target.call import Caller
 from modelmux.target.fallback import Fallback
 from modelmux.target.registry import Registry
-from modelmux.telemetry.lines import JsonLines, TextLines
-from modelmux.telemetry.log import LogWriter
-from modelmux.telemetry.metrics import Metrics
-from modelmux.telemetry.output import FdOutput, Output
-from modelmux.telemetry.redact import Redactor
 
 
 class Alias(Struct, frozen=True):
@@ -44,41 +38,32 @@ class Alias(Struct, frozen=True):
     targets: tuple[str, ...]
 
 
-class Telemetry:
-    """What outlives a configuration: counts and log."""
-
-    def __init__(self, config: Config, *, output: Output | None = None) -> None:
-        """Tell what `config` wants told, on stderr unless `output` is given."""
-        self.redactor = Redactor(secrets(config))
-        lines = JsonLines if config.server.log_format == "json" else TextLines
-        self.metrics = Metrics()
-        self.log = LogWriter(
-            lines(self.redactor),
-            self.redactor,
-            output or FdOutput(sys.stderr.fileno()),
-            unix_time=time.time,
-            level="debug" if config.server.debug else config.server.log_level,
-        )
-
-
-def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:
+def surface(
+    loaded: Loaded, lasting: Lasting, earlier: Built | None = None
+) -> tuple[Surface, Built]:
     """The surface of a configuration, and the providers behind it. Does no I/O.
+
+    Args:
+        loaded: The configuration.
+        lasting: What outlives it.
+        earlier: The providers in force, with whom connections are shared; they are not changed.
 
     Raises:
         ConfigError: The configuration says what cannot be built.
     """
     config = loaded.config
+    telemetry = lasting.telemetry
     now = time.monotonic
     clocks = Clocks(now, time.time, _later)
-    builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now))
+    builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now), earlier)
     built = builder.add_all(config)
-    recorder = Recorder(
+    recorder = built.recorder = Recorder(
         telemetry.metrics, [telemetry.log.write], prices=built.tariff, now=now, unix_time=time.time
     )
     registry = Registry(
         built.offers,
         [_alias(model, config) for model in config.models],
-        _combiner(config, recorder, telemetry.metrics, now),
+        _combiner(config, recorder, lasting, now),
         built_in={echo.NAME: echo.Echo(time.time)},
         default=config.routing.default,
         fallback=_fallbacks(config),
@@ -95,7 +80,7 @@ def surface(loaded: Loaded, telemetry: Telemetry) -> tuple[Surface, Built]:
             Journal(recorder, telemetry.log),
             _rows(registry, built, int(time.time())),
             load=_load(config, telemetry),
-            debug=telemetry.log.is_enabled("debug"),
+            debug=level(config) in {"trace", "debug"},
         ),
         built,
     )
@@ -117,13 +102,13 @@ def _target_layers(target: Target, provider: Provider, *, now: Callable[[], floa
 
 
 def _combiner(
-    config: Config, recorder: Recorder, metrics: Metrics, now: Callable[[], float]
+    config: Config, recorder: Recorder, lasting: Lasting, now: Callable[[], float]
 ) -> Callable[[str, Sequence[Target]], Target]:
     """Round each whole call: `record, retry` (ADR 11)."""
-    budget = RetryBudget(now=now())
     policy = RetryPolicy(max_attempts=config.server.max_retry_attempts)
     pacing = Pacing(now, random.random, asyncio.sleep)
-    retry = partial(Retry, policy=policy, budget=budget, meter=metrics, pacing=pacing)
+    meter = lasting.telemetry.metrics
+    retry = partial(Retry, policy=policy, budget=lasting.retry_budget, meter=meter, pacing=pacing)
     retries: list[Layer] = []
     if config.server.enable_retries and policy.max_attempts > 1:
         retries.append(retry)

@@ -21,10 +21,15 @@ class Place(Struct, frozen=True):
 
 
 class Opened(Struct, frozen=True):
-    """An open listener, with what it makes of its callers."""
+    """An open listener, with what it is to be."""
 
     listener: listen.Listener
-    identity: Identity
+    place: Place
+
+    @property
+    def identity(self) -> Identity:
+        """What it makes of its callers."""
+        return self.place.identity
 
 
 def places(config: Config, environ: Mapping[str, str], pid: int) -> list[Place]:
@@ -54,9 +59,9 @@ def open_all(wanted: Sequence[Place]) -> list[Opened]:
     try:
         for place in wanted:
             found = listen.open_one(place.address, place.access)
-            opened += [Opened(each, place.identity) for each in found]
+            opened += [Opened(each, place) for each in found]
             for listener in found:
-                _check_admin(listener, place.identity)
+                check_admin(listener, place.identity)
     except ConfigError:
         for each in opened:
             each.listener.close()
@@ -74,8 +79,12 @@ def _place(said: Listener) -> Place:
     return Place(parse_address(said.address), Access(mode, said.owner), identity(said))
 
 
-def _check_admin(listener: listen.Listener, identity: Identity) -> None:
-    """What only an open socket tells: whether a descriptor's callers are held off by a file."""
+def check_admin(listener: listen.Listener, identity: Identity) -> None:
+    """What only an open socket tells: whether a descriptor's callers are held off by a file.
+
+    Raises:
+        ConfigError: They are not, and it would be for admins.
+    """
     if identity.surface == "admin" and not listener.is_file:
         raise ConfigError(
             f"{listener.name}: the surface 'admin' is for unix sockets with a file only",

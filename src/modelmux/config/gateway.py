@@ -12,8 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from modelmux import __version__
-from modelmux.config.build import Telemetry, new_ids, surface
+from modelmux.config.build import new_ids
+from modelmux.config.generation import Generation
+from modelmux.config.lasting import Lasting, Telemetry
 from modelmux.config.load import Loaded
+from modelmux.config.providers import Built
+from modelmux.config.secrets import secrets
 from modelmux.ingress.app import application, control_doors, doors
 from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.auth import Keyring
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
     from modelmux.telemetry.exposition import Exposition
 
 
+_RELOAD_FAILED = "the last reload failed, and changed nothing: `modelmux status` says why"
+
+
 class TargetStatus(Struct, frozen=True):
     """Whether a provider would answer."""
 
@@ -56,7 +63,10 @@ class OfferedModel(Struct, frozen=True):
 
 
 class Gateway:
-    """One configuration at work. For one event loop; use it as an asynchronous context manager."""
+    """A configuration at work, until another takes its place.
+
+    For one event loop; use it as an asynchronous context manager.
+    """
 
     def __init__(self, loaded: Loaded, *, output: Output | None = None) -> None:
         """Build it; nothing is connected or started.
@@ -68,14 +78,33 @@ class Gateway:
         Raises:
             ConfigError: The configuration says what cannot be built.
         """
-        self.loaded = loaded
-        self.telemetry = Telemetry(loaded.config, output=output)
-        self._surface, self._built = surface(loaded, self.telemetry)
+        self._lasting = Lasting(Telemetry(loaded.config, output=output))
+        self.telemetry = self._lasting.telemetry
+        self._now = Generation(loaded, self._lasting)
+        self._earlier: list[Generation] = []
+        self._adapters: list[Adapter] = []
         self._new_id = new_ids()
         self._started_at = datetime.now(UTC)
         self._exposition: Exposition | None = None
+        self._loaded_at = self._started_at
         self.draining = False
         self.listening: Sequence[str] = ()
+        self.reload_failure = ""
+        """Why the last reload changed nothing; empty if it did, or there was none."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration in force."""
+        return self._now.loaded
+
+    @property
+    def retiring(self) -> int:
+        """How many configurations before it still have calls under way."""
+        return len(self._earlier)
+
+    @property
+    def _built(self) -> Built:
+        return self._now.built
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -90,12 +119,57 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close every connection, and write the rest of the log."""
-        await self._built.aclose()
+        for each in (*self._earlier, self._now):
+            await each.aclose()
         self.telemetry.log.close()
+
+    def prepare(self, loaded: Loaded) -> Generation:
+        """What `adopt` takes. Changes nothing, and may run in a thread of its own.
+
+        Raises:
+            ConfigError: The configuration says what cannot be built.
+        """
+        return Generation(loaded, self._lasting, self._now)
+
+    def adopt(self, prepared: Generation) -> Generation:
+        """Answer every call that comes from now on by another configuration.
+
+        Keys that rest, places that are taken, counts and log stay as they are. What was in force
+        goes on with the calls under way: the caller must see to it that it is `retire`d.
+
+        Args:
+            prepared: Of this gateway, since the last time that this was called.
+
+        Returns:
+            What was in force.
+        """
+        earlier = self._now
+        prepared.built.take_over(earlier.built)
+        self.telemetry.adopt(prepared.loaded.config)
+        self._now = prepared
+        self._earlier.append(earlier)
+        self._loaded_at = datetime.now(UTC)
+        self.reload_failure = ""
+        for adapter in self._adapters:
+            adapter.max_body_bytes = prepared.loaded.config.server.max_body_bytes
+        return earlier
+
+    async def retire(self, earlier: Generation) -> None:
+        """Wait for the last call of a configuration that `adopt` gave back, and close it."""
+        await earlier.wait_idle()
+        if earlier not in self._earlier:
+            return  # the gateway was closed meanwhile
+        self._earlier.remove(earlier)
+        rest = (self._now, *self._earlier)
+        await earlier.aclose({client for each in rest for client in each.clients})
+        redactor = self.telemetry.redactor
+        redactor.forget(secrets(earlier.loaded.config))
+        for each in rest:
+            redactor.register(secrets(each.loaded.config))
 
     def current(self) -> Surface:
         """The surface in force."""
-        return self._surface
+        return self._now.surface
 
     def app(self, control: Control | None = None) -> Adapter:
         """The ASGI application for callers. A server that knows lifespans starts and stops us.
@@ -119,7 +193,7 @@ class Gateway:
         """What can be asked for, without asking any provider."""
         return [
             OfferedModel(row.id, row.targets, row.context_tokens, self._price(row.targets))
-            for row in self._surface.rows(ANONYMOUS)
+            for row in self.current().rows(ANONYMOUS)
         ]
 
     async def chat(
@@ -185,6 +259,8 @@ class Gateway:
             pid=os.getpid(),
             version=__version__,
             started_at=self._started_at.isoformat(),
+            loaded_at=self._loaded_at.isoformat(),
+            reload_failure=self.reload_failure,
             listen=self.listening,
             config_sources=[str(source.path) for source in self.loaded.sources if source.found],
             in_flight=self.telemetry.metrics.in_flight,
@@ -216,11 +292,11 @@ class Gateway:
         envelope = wire.envelope(raw)
         call = Call(wire, raw, envelope, id=self._new_id())
         call.meter.started = time.monotonic()
-        return await self._surface.registry.resolve(envelope.model, ANONYMOUS).send(call)
+        return await self.current().registry.resolve(envelope.model, ANONYMOUS).send(call)
 
     def _unlocked(self) -> Surface:
         """The surface in force, as it is without any keys."""
-        now = self._surface
+        now = self.current()
         return Surface(
             now.registry,
             Keyring({}),
@@ -237,7 +313,9 @@ class Gateway:
     def _application(self, routes: Routes) -> Adapter:
         limit = self.loaded.config.server.max_body_bytes
         lifespan = Lifespan(self._start, self.aclose)
-        return application(routes, limit, time.monotonic, lifespan)
+        adapter = application(routes, limit, time.monotonic, lifespan)
+        self._adapters.append(adapter)
+        return adapter
 
     def _health(self) -> Health:
         return Health(self.telemetry.metrics.health, self._readiness, self._metrics)
@@ -250,7 +328,10 @@ class Gateway:
         reasons = tuple(
             f"{ring.name}: no key can be used now" for ring in rings if not ring.usable(now)
         )
-        return Readiness(not rings or len(reasons) < len(rings), reasons)
+        is_ready = not rings or len(reasons) < len(rings)
+        # Why is for whoever may open the control socket: these paths are open to everybody.
+        told = (*reasons, _RELOAD_FAILED) if self.reload_failure else reasons
+        return Readiness(is_ready, told)
 
     def _metrics(self) -> bytes:
         # At start it would take 50 ms, and most processes are never asked.

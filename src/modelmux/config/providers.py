@@ -1,6 +1,6 @@
 """Providers of the configuration as offers to the registry: schema to objects."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from modelmux.config.marks import names_credential
 from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
 from modelmux.errors import ConfigError
 from modelmux.ir.profile import Profile
+from modelmux.layer.record import Recorder
 from modelmux.provider import headers, quota, vertex
 from modelmux.provider.admission import Admission, Later, Rules
 from modelmux.provider.auth.base import Credential
@@ -68,6 +69,8 @@ class Built:
     profiles: dict[str, Callable[[str], Profile]] = field(
         default_factory=dict[str, Callable[[str], Profile]]
     )
+    recorder: Recorder | None = None
+    """Makes the records of calls, and knows how many are under way."""
     _tariffs: dict[str, Tariff | None] = field(default_factory=dict[str, "Tariff | None"])
 
     def price(self, target: str) -> Price | None:
@@ -104,19 +107,39 @@ class Built:
         }
         return list(by_client.values())
 
-    async def aclose(self) -> None:
-        """Close every connection and credential."""
+    def take_over(self, earlier: "Built") -> None:
+        """Go on where `earlier` stands, with the keys and limits of providers of the same name."""
+        admissions = {admission.name: admission for admission in earlier.admissions}
+        for admission in self.admissions:
+            if admission.name in admissions:
+                admission.inherit(admissions[admission.name])
+
+    async def aclose(self, kept: Collection[OriginClient] = ()) -> None:
+        """Close every connection, but those of `kept`, and every credential."""
         for ring in self.rings:
             await ring.aclose()
         for client in self.clients.values():
-            await client.aclose()
+            if client not in kept:
+                await client.aclose()
 
 
 class Builder:
     """Makes the offers of one configuration."""
 
-    def __init__(self, catalogue: Catalogue, clocks: Clocks, wrap: Wrap) -> None:
+    def __init__(
+        self, catalogue: Catalogue, clocks: Clocks, wrap: Wrap, earlier: Built | None = None
+    ) -> None:
+        """Make a builder.
+
+        Args:
+            catalogue: What is known of providers and models.
+            clocks: What time it is.
+            wrap: Layers of a single target.
+            earlier: What is in force, whose connections are shared where they lead to the same.
+                It is not changed.
+        """
         self._catalogue = catalogue
+        self._earlier = earlier or Built()
         self._clocks = clocks
         self._wrap = wrap
         self.built = Built()
@@ -286,7 +309,10 @@ class Builder:
         trust = Tls(provider.ca_file, provider.verify)
         client = self.built.clients.get((origin, trust))
         if client is None:
-            client = self.built.clients[origin, trust] = OriginClient(origin, trust=trust)
+            # Not where a file says whom to trust: it may say something else by now.
+            known = None if trust.ca_file else self._earlier.clients.get((origin, trust))
+            client = known or OriginClient(origin, trust=trust)
+            self.built.clients[origin, trust] = client
         return client
 
     def _admission(self, provider: Provider, credentials: Sequence[Credential]) -> Admission:

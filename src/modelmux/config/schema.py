@@ -117,6 +117,8 @@ class Server(Table, frozen=True):
     """Calls under way at once; a further one is answered with 503 at once. 0: no limit."""
     max_lag_ms: Limit = 1_000
     """How far the process may be behind its time before calls are answered with 503. 0: any."""
+    watch_config: bool = False
+    """Reload when a configuration file changes."""
     drain_timeout_s: Seconds = 30.0
     """When stopping: how long calls under way may go on, in seconds."""
     debug: bool = False

@@ -6,24 +6,27 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from modelmux import __version__
-from modelmux.config import entrances, vertex
-from modelmux.config.entrances import Opened
+from modelmux.config import vertex, watch
+from modelmux.config.entrances import open_all, places
 from modelmux.config.gateway import Gateway
+from modelmux.config.listening import Listening, check_exposure
 from modelmux.config.load import Loaded
 from modelmux.config.paths import directories, private_directory
+from modelmux.config.reload import Load, Reloader
 from modelmux.errors import ConfigError
 from modelmux.ingress import listen
 from modelmux.ingress.address import TcpAddress, UnixAddress
 from modelmux.ingress.control import Control
-from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.listen import Listener
 from modelmux.ingress.server import Server, UvicornLog, serve
 from modelmux.telemetry.lines import Level
 from modelmux.telemetry.output import FdOutput, Output
+from modelmux.transport.notify import Notify
 
 if sys.platform != "win32":
     import uvloop
@@ -32,6 +35,12 @@ if sys.platform != "win32":
 
 _CONTROL_DRAIN_S = 1.0
 
+_SIGNALS = (
+    (signal.SIGTERM, signal.SIGINT)
+    if sys.platform == "win32"
+    else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+)
+
 GC_THRESHOLD = 20_000
 """New objects between two runs of the collector; CPython's own 700 is fourteen calls."""
 
@@ -39,33 +48,37 @@ _LEVELS: Mapping[str, Level] = {"warning": "warn", "error": "error", "critical":
 """Levels of Python's logging in our words."""
 
 
-def run(loaded: Loaded) -> int:
+def run(loaded: Loaded, load: Load | None = None) -> int:
     """Serve in the foreground; the exit code.
+
+    Args:
+        loaded: The configuration.
+        load: Reads it anew for a reload; without it there is none.
 
     Raises:
         ConfigError: It cannot be built, or an address cannot be had. Nothing was served.
     """
     with ExitStack() as stack:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             # The servers' handlers stay until the loop is closed, and uvloop's beyond it.
             stack.callback(signal.signal, number, signal.getsignal(number))
-        opened = entrances.open_all(entrances.places(loaded.config, os.environ, os.getpid()))
-        for each in opened:
-            stack.callback(each.listener.close)
-        _check_exposure(loaded, opened)
+        opened = open_all(places(loaded.config, os.environ, os.getpid()))
+        listening = Listening(opened)
+        stack.callback(listening.close)
+        check_exposure(loaded.config, opened)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_serve(loaded, opened))
+            runner.run(_serve(loaded, listening, load))
     return 0
 
 
-async def _serve(loaded: Loaded, opened: Sequence[Opened]) -> None:
+async def _serve(loaded: Loaded, listening: Listening, load: Load | None) -> None:
     gateway = Gateway(loaded, output=_output(lambda message: log.event("warn", message)))
     log = gateway.telemetry.log
-    listeners = [each.listener for each in opened]
-    gateway.listening = [listener.name for listener in listeners]
+    gateway.listening = listening.names
 
     def draining() -> None:
         gateway.draining = True
+        Notify().stopping()
         log.event(
             "info",
             "stopping: calls under way may end",
@@ -73,7 +86,12 @@ async def _serve(loaded: Loaded, opened: Sequence[Opened]) -> None:
         )
 
     settings = loaded.config.server
-    control = Control(gateway.status, lambda now: server.stop(now=now), gateway.log_access())
+
+    def stop(now: bool) -> None:
+        server.stop(now=now)
+
+    reloader = Reloader(gateway, listening, load)
+    control = Control(gateway.status, stop, gateway.log_access(), reloader.reload)
     server = Server(
         gateway.app(control),
         settings.drain_timeout_s,
@@ -90,14 +108,33 @@ async def _serve(loaded: Loaded, opened: Sequence[Opened]) -> None:
                 stack.callback(listener.close)
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(control_server, [each.socket for each in controls]))
-                group.create_task(_announce(server, gateway, listeners))
-                entries = [Entrance(each.listener.name, each.identity) for each in opened]
-                await serve(server, [listener.socket for listener in listeners], entries)
+                group.create_task(_announce(server, gateway, listening))
+                following = group.create_task(_follow(gateway, server, reloader))
+                await server.serve_at(listening.sockets)
+                following.cancel()
                 control_server.stop(now=True)
         log.event("info", "stopped", pid=os.getpid())
 
 
-async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listener]) -> None:
+async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
+    """Reload as signals and files say; never returns."""
+    wanted = asyncio.Event()
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
+
+    async def changed(paths: Iterable[Path]) -> None:
+        await reloader.reload(f"changed: {', '.join(map(str, paths))}")
+
+    async with asyncio.TaskGroup() as tasks:
+        reloader.start(server, tasks)
+        tasks.create_task(watch.follow(lambda: gateway.loaded, changed))
+        while True:
+            await wanted.wait()
+            wanted.clear()
+            await reloader.reload("SIGHUP")
+
+
+async def _announce(server: Server, gateway: Gateway, listening: Listening) -> None:
     """Say where it listens, and to who has not configured anything what to do with it."""
     await server.wait_ready()
     log = gateway.telemetry.log
@@ -108,6 +145,7 @@ async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listen
         models=len(gateway.models()),
     )
     log.flush()
+    Notify().ready()
     # All that is here now stays: the collector need not go through it again and again.
     gc.collect()
     gc.freeze()
@@ -117,7 +155,7 @@ async def _announce(server: Server, gateway: Gateway, listeners: Sequence[Listen
     # What was found without a configuration, such as a provider's usual variable, is enough.
     has_any = gateway.loaded.is_configured or config.providers or vertex.is_used(config.vertex)
     if not has_any and config.server.log_format == "text":
-        sys.stderr.write(_first_steps(listeners))
+        sys.stderr.write(_first_steps(listening.listeners))
         sys.stderr.flush()
 
 
@@ -143,20 +181,6 @@ Nothing is configured yet. The built-in model answers at once:
 Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a configuration with `modelmux config init`.
 
 """
-
-
-def _check_exposure(loaded: Loaded, opened: Sequence[Opened]) -> None:
-    """What only an open socket tells: a descriptor that was handed over may be reachable by all."""
-    config = loaded.config
-    if config.server.allow_anonymous:
-        return
-    for each in opened:
-        asks = config.keys and not each.identity.key
-        if each.listener.is_exposed and not asks:
-            raise ConfigError(
-                f"{each.listener.name} can be reached from other machines, and no key is required",
-                hint="add [[keys]], or listen on 127.0.0.1, or set server.allow_anonymous = true",
-            )
 
 
 def _control_listeners(gateway: Gateway) -> list[Listener]:

@@ -60,6 +60,7 @@ def _controlling(control: Control) -> dict[str, Methods]:
     return {
         "/control/status": {"GET": control.status},
         "/control/stop": {"POST": control.stop},
+        "/control/reload": {"POST": control.reload},
         "/control/logs": {"GET": control.logs},
     }
 

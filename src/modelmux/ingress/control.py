@@ -1,7 +1,7 @@
 """The control socket: how the commands of the same user ask a running gateway to do things."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from urllib.parse import parse_qs
 
 import msgspec
@@ -30,6 +30,10 @@ class Status(Struct, frozen=True):
     version: str
     started_at: str
     """RFC 3339, UTC."""
+    loaded_at: str
+    """When the configuration in force was put in force."""
+    reload_failure: str
+    """Why the last reload changed nothing; empty if it did."""
     listen: Sequence[str]
     config_sources: Sequence[str]
     in_flight: int
@@ -37,6 +41,25 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: Sequence[ProviderStatus]
+
+
+class Problem(Struct, frozen=True):
+    """A mistake in a configuration."""
+
+    message: str
+    hint: str = ""
+
+
+class Reloaded(Struct, frozen=True):
+    """What came of a reload."""
+
+    reloaded: bool
+    changes: Sequence[str] = ()
+    """What is not as it was, in names."""
+    notes: Sequence[str] = ()
+    """What counts only later, or is unwise."""
+    problems: Sequence[Problem] = ()
+    """Why nothing has changed."""
 
 
 class Log(Struct, frozen=True):
@@ -50,7 +73,11 @@ class Control:
     """The endpoints below `/control`. Who may open the socket may do all of it."""
 
     def __init__(
-        self, status: Callable[[], Status], stop: Callable[[bool], None], log: Log
+        self,
+        status: Callable[[], Status],
+        stop: Callable[[bool], None],
+        log: Log,
+        reload: Callable[[str], Awaitable[Reloaded]],
     ) -> None:
         """Open them.
 
@@ -58,10 +85,12 @@ class Control:
             status: The gateway's state of this moment.
             stop: Ends the gateway; at once if told so.
             log: Its log.
+            reload: Reloads the configuration; is told who asked.
         """
         self._status = status
         self._stop = stop
         self._log = log
+        self._reload = reload
 
     async def status(self, _request: HttpRequest) -> Answer:
         """`GET /control/status`."""
@@ -71,6 +100,12 @@ class Control:
         """`POST /control/stop`, with `now=1` to drop answers under way."""
         self._stop(_argument(request, "now") == "1")
         return Answer(202, [(b"content-type", JSON)], b'{"stopping":true}')
+
+    async def reload(self, _request: HttpRequest) -> Answer:
+        """`POST /control/reload`: 422 if nothing has changed, because something is wrong."""
+        reloaded = await self._reload("modelmux reload")
+        status = 200 if reloaded.reloaded else 422
+        return Answer(status, [(b"content-type", JSON)], msgspec.json.encode(reloaded))
 
     async def logs(self, request: HttpRequest) -> Answer:
         """`GET /control/logs`, with `lines=N`, and `follow=1` for what is still to come."""

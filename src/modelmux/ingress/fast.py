@@ -152,7 +152,8 @@ class FastProtocol(Protocol):
                 method.decode("ascii"), path.decode("ascii"), query, self.headers, b"", self._now()
             )
             request.entrance, request.peer = self.entrance, self.peer
-            taking = self._taking = Exchange(request, self.headers, parser.should_keep_alive())
+            keeps = self.keeps and parser.should_keep_alive()
+            taking = self._taking = Exchange(request, self.headers, keeps)
             self.cycle = cast("RequestResponseCycle", taking)
         else:
             self._hand_over()

@@ -80,12 +80,16 @@ class Listener:
         host = str(self.socket.getsockname()[0]).partition("%")[0]
         return not ip_address(host).is_loopback
 
-    def close(self) -> None:
-        """Stop listening, and remove the socket's file if it is still ours."""
-        self.socket.close()
+    def forget(self) -> None:
+        """Remove the socket's file if it is still ours; whoever has the socket closes it."""
         if self._file is not None:
             self._file.remove()
             self._file = None
+
+    def close(self) -> None:
+        """Stop listening, and remove the socket's file if it is still ours."""
+        self.socket.close()
+        self.forget()
 
 
 class _File:

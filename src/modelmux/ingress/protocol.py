@@ -63,6 +63,8 @@ class Protocol(HttpToolsProtocol):
     """Where the connection came in; whoever makes a protocol for a listener sets it."""
     peer: Peer = UNKNOWN_PEER
     """Who is at its other end: asked of the system once, and not for each request."""
+    keeps = True
+    """The connection may go on after the answer to the next request."""
     stage = _IDLE
     since = 0.0
     """When the sweeper first saw the connection as it is; 0: it has not yet."""
@@ -108,6 +110,8 @@ class Protocol(HttpToolsProtocol):
         """The head of a request is there."""
         self.begin_body()
         super().on_headers_complete()
+        if not self.keeps:
+            self.cycle.keep_alive = False
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -144,6 +148,18 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         else:
             super().send_400_response(msg)
+
+    @property
+    def is_idle(self) -> bool:
+        """No request has begun that is not answered."""
+        return self.stage is _IDLE
+
+    def leave(self) -> None:
+        """Close once it is said: with the next answer of which the head has not been sent."""
+        self.keeps = False
+        cycle = self.cycle
+        if cycle and not cycle.response_started:
+            cycle.keep_alive = False
 
     def begin_scope(self) -> None:
         """Let uvicorn make what it keeps of a request."""

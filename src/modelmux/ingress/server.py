@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 import uvicorn
 from typing_extensions import override
@@ -18,6 +18,15 @@ from modelmux.ingress.fast import FastProtocol
 from modelmux.ingress.protocol import READ_TIMEOUT_S, Protocol
 
 BACKLOG = 2048
+
+LINGER_S = 5.0
+"""Where others go on serving an address that we leave: how long a connection is idle before it is
+closed. SDKs' clients keep no idle connection longer, so nobody's next request meets the close."""
+
+_LOOK_S = 0.05
+"""How often it is looked whether all connections are gone."""
+
+_log = logging.getLogger("uvicorn.error")
 
 _TICKS_A_SWEEP = 10
 """uvicorn ticks each 0.1 s; connections' limits are looked at once a second."""
@@ -63,15 +72,17 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
             )
         )
+        self.drain_timeout_s = drain_timeout_s
+        """May be changed while it serves, as may the next."""
+        self.read_timeout_s = read_timeout_s
         self._signals = signals
         self._on_stop = on_stop
-        self._read_timeout_s = read_timeout_s
         self._ready = asyncio.Event()
         self._entrances: Sequence[tuple[socket.socket, Entrance]] = ()
-        self._open: dict[Entrance, asyncio.base_events.Server] = {}
+        self._open: dict[Entrance, _Door] = {}
+        self._lingers = False
 
     async def wait_ready(self) -> None:
         """Return once connections are accepted."""
@@ -86,12 +97,20 @@ class Server(uvicorn.Server):
         """Stop; at once when it is said twice, or `now`."""
         if self.should_exit or now:
             self.force_exit = True
-            for task in tuple(self.server_state.tasks):
-                task.cancel()
+            self._cancel()
         if not self.should_exit:
             self.should_exit = True
             if self._on_stop is not None:
                 self._on_stop()
+
+    def hand_over(self) -> None:
+        """Stop, where another process goes on serving the same sockets.
+
+        No connection is closed on which a request may be on its way: each is told to close with
+        its next answer, and closed without one only after `LINGER_S`.
+        """
+        self._lingers = True
+        self.stop()
 
     async def open(self, sock: socket.socket, entrance: Entrance) -> None:
         """Serve one more socket, which is closed in the end."""
@@ -104,21 +123,34 @@ class Server(uvicorn.Server):
 
         loop = asyncio.get_running_loop()
         server = await loop.create_server(protocol, sock=sock, backlog=config.backlog)
-        self.servers.append(server)
-        self._open[entrance] = server
+        self._open[entrance] = _Door(sock, server)
+
+    async def leave(self, entrance: Entrance) -> None:
+        """Close what was opened as `entrance`; returns once its last connection is gone.
+
+        The socket is closed at once. Connections are let go as `hand_over` does it.
+        """
+        self._open.pop(entrance).close()
+        await self._let_go(
+            lambda: [each for each in self._connections if each.entrance is entrance]
+        )
+        if entrance.transports:
+            _log.warning(
+                "%s: %s connection(s) cut, which did not end within %g s of its closing",
+                entrance.name,
+                len(entrance.transports),
+                self.drain_timeout_s,
+            )
+        _abort(entrance)
 
     def drop(self, entrance: Entrance) -> None:
         """Close what was opened as `entrance`, with all of its connections, at once."""
-        server = self._open.pop(entrance)
-        server.close()
-        self.servers.remove(server)
-        for transport in tuple(entrance.transports):
-            cast("asyncio.Transport", transport).abort()
+        self._open.pop(entrance).close()
+        _abort(entrance)
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
-        self.servers = []
         for sock, entrance in self._entrances:
             await self.open(sock, entrance)
         self.started = True
@@ -129,9 +161,62 @@ class Server(uvicorn.Server):
         """Look at every connection's limits now and then; whether it is time to stop."""
         if counter % _TICKS_A_SWEEP == 0:
             now = time.monotonic()
-            for connection in tuple(self.server_state.connections):
-                cast("Protocol", connection).check(now, self._read_timeout_s)
+            for connection in self._connections:
+                connection.check(now, self.read_timeout_s)
         return await super().on_tick(counter)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let answers under way end, each connection with its last."""
+        for door in self._open.values():
+            door.close()
+        if self._lingers:
+            await self._let_go(lambda: self._connections)
+        else:
+            for connection in self._connections:
+                connection.shutdown()
+            await self._drained(lambda: self._connections)
+        if self.server_state.tasks and not self.force_exit:
+            _log.error(
+                "Cancel %s running task(s), timeout graceful shutdown exceeded",
+                len(self.server_state.tasks),
+            )
+        self._cancel()
+
+    @property
+    def _connections(self) -> Sequence[Protocol]:
+        return cast("Sequence[Protocol]", tuple(self.server_state.connections))
+
+    async def _let_go(self, connections: Callable[[], Sequence[Protocol]]) -> None:
+        """Have connections end of which each may be in use; return as `_drained`."""
+        for connection in connections():
+            connection.leave()
+        idle_since: dict[Protocol, float] = {}
+
+        def rest(now: float) -> None:
+            for connection in connections():
+                if not connection.is_idle:
+                    idle_since.pop(connection, None)
+                elif now - idle_since.setdefault(connection, now) >= LINGER_S:
+                    connection.shutdown()
+
+        await self._drained(connections, rest)
+
+    async def _drained(
+        self,
+        connections: Callable[[], Sequence[Protocol]],
+        look: Callable[[float], None] = lambda _now: None,
+    ) -> None:
+        """Return once all these connections are gone, or have had the time they are given."""
+        now = asyncio.get_running_loop().time
+        give_up = now() + self.drain_timeout_s
+        while connections() and now() < give_up and not self.force_exit:
+            look(now())
+            await asyncio.sleep(_LOOK_S)
+
+    def _cancel(self) -> None:
+        for task in tuple(self.server_state.tasks):
+            task.cancel()
 
     @contextmanager
     @override
@@ -142,6 +227,23 @@ class Server(uvicorn.Server):
             loop.add_signal_handler(number, self.stop)
         # They stay until the loop is closed: the process has still to say that it has stopped.
         yield
+
+
+class _Door(NamedTuple):
+    """A socket that is served."""
+
+    socket: socket.socket
+    server: asyncio.AbstractServer
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self.server.close()
+        self.socket.close()
+
+
+def _abort(entrance: Entrance) -> None:
+    for transport in tuple(entrance.transports):
+        cast("asyncio.Transport", transport).abort()
 
 
 class UvicornLog(logging.Handler):

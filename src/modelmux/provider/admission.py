@@ -235,6 +235,23 @@ class Admission:
         self._timer: Timer | None = None
         self._swept_at = 0.0
 
+    def inherit(self, earlier: "Admission") -> None:
+        """Go on where `earlier` stands, which is of the same provider, and goes on as it does.
+
+        What is used of a limit is shared where the limit is the same, and else counted anew. So
+        is what the provider has said of a key.
+        """
+        self.figures = earlier.figures
+        if self._rules.limits == earlier._rules.limits:
+            self._quota = earlier._quota
+        same_limits = self._rules.key_limits == earlier._rules.key_limits
+        for key, before in self.ring.inherit(earlier.ring):
+            if same_limits and before in earlier._key_quotas:
+                self._key_quotas[key] = earlier._key_quotas[before]
+            for (owner, scope), account in earlier._accounts.items():
+                if owner is before:
+                    self._accounts[key, scope] = account
+
     def admits(self, entry: Entry) -> bool:
         """Let `entry` in, if there is room at once and nobody waits for it."""
         if self._lines and self._is_behind(entry):

@@ -7,6 +7,7 @@ parameter, in seconds of a monotonic clock.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -121,6 +122,13 @@ class Key:
         # Calls that were under way with the old one come here too, each for itself. But some
         # issuers give the refused one out again.
         return block == self._refused and self.credential.block() != block
+
+    def inherit(self, earlier: "Key") -> None:
+        """Stand as `earlier` does, which is the same credential."""
+        self.has_trouble = earlier.has_trouble
+        self._refused = earlier._refused
+        self._bench = copy(earlier._bench)
+        self._rests = {scope: copy(rest) for scope, rest in earlier._rests.items()}
 
     def recover(self, now: float, scope: str) -> None:
         """It worked: what is over is forgotten, what lasts is not."""
@@ -244,6 +252,22 @@ class KeyRing:
         """Take note that a call with `key` worked: its next pause will be short again."""
         if key.has_trouble:
             key.recover(now, scope)
+
+    def inherit(self, earlier: "KeyRing") -> Sequence[tuple[Key, Key]]:
+        """Let each key that `earlier` has too rest for as long as it would have there.
+
+        Returns:
+            Those keys, each with what it is there.
+        """
+        known = {key.credential.identity: key for key in earlier.keys}
+        same = [
+            (key, known[key.credential.identity])
+            for key in self.keys
+            if key.credential.identity in known
+        ]
+        for key, before in same:
+            key.inherit(before)
+        return same
 
     async def aclose(self) -> None:
         """Give back what the credentials hold."""

@@ -19,6 +19,7 @@
 | `modelmux_limit_refusals_total` | provider | calls that were not sent because of a limit |
 | `modelmux_shed_total` | | calls sent away because the gateway had too much to do |
 | `modelmux_log_lines_dropped_total` | | log lines that were not written |
+| `modelmux_reloads_total` | outcome | reloads: `ok`, `error` |
 
 Beside them those of the process (CPU, memory, descriptors), where the system tells them.
 """
@@ -205,6 +206,14 @@ class Exposition(Collector):
             "Calls sent away because the gateway had too much to do.",
             value=self._metrics.shed,
         )
+        reloads = CounterMetricFamily(
+            "modelmux_reloads",
+            "Reloads of the configuration; one that failed changed nothing.",
+            labels=("outcome",),
+        )
+        for outcome, count in self._metrics.reloads.items():
+            reloads.add_metric((outcome,), count)
+        yield reloads
         build = GaugeMetricFamily("modelmux_build", "1, by version.", labels=("version",))
         build.add_metric((self._version,), 1)
         yield build

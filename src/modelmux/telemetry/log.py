@@ -93,6 +93,12 @@ class LogWriter:
         self._overflowed = 0
         self._reported = 0
 
+    def reconfigure(self, lines: Lines, level: Level) -> None:
+        """Tell in this form, and from this level on."""
+        self._lines = lines
+        self._rank = _RANK[level]
+        self._tells_all_calls = self.is_enabled("info")
+
     @property
     def dropped(self) -> int:
         """Lines that were not written, in all."""

@@ -132,6 +132,7 @@ class Metrics:
         failures: Those of them that failed.
         shed: Callers' calls that were sent away because there was too much to do. They are in
             none of the other counts.
+        reloads: Reloads of the configuration, by what came of them.
     """
 
     def __init__(self) -> None:
@@ -140,6 +141,7 @@ class Metrics:
         self.requests = 0
         self.failures = 0
         self.shed = 0
+        self.reloads = {"ok": 0, "error": 0}
         self._targets: dict[str, TargetCounts] = {}
         self._requests: dict[tuple[str, str], RequestCounts] = {}
         self._overheads: dict[str, Histogram] = {}

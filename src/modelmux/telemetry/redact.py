@@ -107,8 +107,20 @@ class Redactor:
         self._plain = tuple(plain.union(self._plain))
         self._shortest = min(map(len, self._plain))
         self._forms |= plain.union(*map(_encoded_forms, long_enough))
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._registered = re.compile("|".join(map(re.escape, longest_first)))
+        self._compile()
+
+    def forget(self, secrets: Iterable[str]) -> None:
+        """Mask these values no more, unless they look like secrets.
+
+        Whoever has others with a form in common registers them again.
+        """
+        gone = list(secrets)
+        forms = {form for secret in gone for form in _plain_forms(secret)}
+        encoded = {form for secret in gone for form in _encoded_forms(secret)}
+        self.generation += 1
+        self._plain = tuple(form for form in self._plain if form not in forms)
+        self._forms = self._forms - forms - encoded
+        self._compile()
 
     def holds_registered(self, text: str) -> bool:
         """Whether a registered secret stands in `text` as it is, or escaped.
@@ -135,6 +147,11 @@ class Redactor:
             scheme = _SCHEME.match(value)
             return f"{scheme.group()} {MASK}" if scheme else MASK
         return self.text(value)
+
+    def _compile(self) -> None:
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        pattern = "|".join(map(re.escape, longest_first))
+        self._registered = re.compile(pattern) if pattern else None
 
     def _mask_registered(self, text: str) -> str:
         # One search for each form is quicker than one expression for all of them.

@@ -92,6 +92,8 @@ STATUS: dict[str, object] = {
     "pid": 4711,
     "version": "1.2.3",
     "started_at": "2026-11-20T08:00:00+00:00",
+    "loaded_at": "2026-11-20T08:00:00+00:00",
+    "reload_failure": "",
     "listen": ["127.0.0.1:3000"],
     "config_sources": ["/etc/modelmux/config.toml"],
     "in_flight": 2,

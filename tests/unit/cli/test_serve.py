@@ -1,17 +1,24 @@
+from collections.abc import Callable
+
 import pytest
 
 from modelmux.cli import parts
 from modelmux.config.load import Loaded
 from tests.unit.cli.conftest import Cli
 
+again: list[Callable[[], Loaded]] = []
+"""What reads the configuration anew."""
+
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Loaded]:
     """What was to be served."""
     found: list[Loaded] = []
+    again.clear()
 
-    def serve(loaded: Loaded) -> int:
+    def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
         found.append(loaded)
+        again.append(load)
         return 0
 
     monkeypatch.setattr(parts, "serve", serve)
@@ -28,7 +35,7 @@ def test_nothing_but_serve_is_enough(cli: Cli, served: list[Loaded]):
 
 
 def test_the_exit_code_is_that_of_serving(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parts, "serve", lambda _loaded: 1)
+    monkeypatch.setattr(parts, "serve", lambda _loaded, _load: 1)
     assert cli("serve").code == 1
 
 
@@ -115,3 +122,11 @@ def test_several_workers_are_refused(cli: Cli):
 def test_warnings_are_told_before_it_serves(cli: Cli, served: list[Loaded]):
     cli.project("[server]\nlog_level = 'trace'")
     assert cli("serve").err.startswith("warning: modelmux.toml:2: server.log_level: trace")
+
+
+def test_what_is_served_can_be_read_anew_with_the_same_options(cli: Cli, served: list[Loaded]):
+    path = cli.project("[server]\nport = 1024")
+    cli("serve", "--log-format", "json")
+    path.write_text("[server]\nport = 2048")
+    server = again[0]().config.server
+    assert (server.port, server.log_format) == (2048, "json")

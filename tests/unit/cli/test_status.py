@@ -28,7 +28,11 @@ def test_a_gateway_that_stops_says_so(cli: Cli):
 
 def test_json_is_what_the_gateway_said(cli: Cli):
     with running():
-        assert cli("status", "--json").json() == {**STATUS, "started_at": "2026-11-20T08:00:00Z"}
+        assert cli("status", "--json").json() == {
+            **STATUS,
+            "started_at": "2026-11-20T08:00:00Z",
+            "loaded_at": "2026-11-20T08:00:00Z",
+        }
 
 
 def test_without_a_gateway_the_exit_code_is_1(cli: Cli):
@@ -65,3 +69,12 @@ def test_watching_ends_when_the_gateway_does(cli: Cli, monkeypatch: pytest.Monke
 def test_a_time_ago_has_two_units(seconds: float, text: str):
     start = datetime(2026, 11, 20, tzinfo=UTC)
     assert ago(start, start + timedelta(seconds=seconds)) == text
+
+
+def test_a_reload_and_one_that_failed_are_told(cli: Cli):
+    status = {**STATUS, "loaded_at": "2026-11-20T09:00:00+00:00", "reload_failure": "port: wrong"}
+    with running() as gateway:
+        gateway.says("/control/status", status)
+        lines = cli("status").out.splitlines()
+    assert lines[2].startswith("  config   /etc/modelmux/config.toml, reloaded ")
+    assert lines[3] == "  reload   failed, nothing has changed: port: wrong"

@@ -5,8 +5,9 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from modelmux.config.build import Alias, Telemetry, new_ids, surface
+from modelmux.config.build import Alias, new_ids, surface
 from modelmux.config.gateway import Gateway
+from modelmux.config.lasting import Lasting, Telemetry
 from modelmux.config.providers import Built
 from modelmux.config.schema import (
     Config,
@@ -40,7 +41,7 @@ def provider(name: str = "a", **more: object) -> Provider:
 
 
 def built(config: Config) -> tuple[Surface, Built]:
-    return surface(loaded(config), Telemetry(config, output=Lines()))
+    return surface(loaded(config), Lasting(Telemetry(config, output=Lines())))
 
 
 def made(config: Config) -> Surface:

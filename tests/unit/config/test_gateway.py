@@ -10,7 +10,7 @@ from modelmux.config.gateway import Gateway
 from modelmux.config.load import Loaded, Source
 from modelmux.config.schema import Config, Key, Model, Provider, Server
 from modelmux.errors import InvalidRequest, Rejected, TargetError, UnknownModel, Unreachable
-from modelmux.ingress.control import Control, Log
+from modelmux.ingress.control import Control, Log, Reloaded
 from modelmux.ingress.http import HttpRequest
 from modelmux.ir.parts import Text
 from tests.support import http1, plain
@@ -394,7 +394,11 @@ def test_the_control_socket_needs_no_key_and_knows_the_log():
 
     async def scene(gateway: Gateway) -> None:
         stops: list[bool] = []
-        control = Control(gateway.status, stops.append, gateway.log_access())
+
+        async def reload(_cause: str) -> Reloaded:
+            return Reloaded(reloaded=True)
+
+        control = Control(gateway.status, stops.append, gateway.log_access(), reload)
         app = gateway.control_app(control)
 
         async def at_control(method: str, path: str, body: bytes = b"") -> Asgi:
@@ -406,6 +410,7 @@ def test_the_control_socket_needs_no_key_and_knows_the_log():
         assert (await ask(gateway, "/v1/chat/completions", "POST", body)).status == 401
         assert (await at_control("POST", "/v1/chat/completions", body)).status == 200
         assert (await at_control("GET", "/control/status")).status == 200
+        assert (await at_control("POST", "/control/reload")).status == 200
         assert (await at_control("POST", "/control/stop")).status == 202
         assert stops == [False]
         assert b"modelmux/echo" in (await at_control("GET", "/control/logs")).body

@@ -3,8 +3,9 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from modelmux.config.build import Telemetry, surface
+from modelmux.config.build import surface
 from modelmux.config.journal import Journal
+from modelmux.config.lasting import Lasting, Telemetry
 from modelmux.config.schema import Config, Provider, Server
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.target.call import Call
@@ -21,7 +22,7 @@ def journal(**server: object) -> tuple[Journal, Lines]:
     provider = Provider(name="a", type="openai", api_key="sk-the-gateways-own")
     config = Config(providers=(provider,), server=Server(**server))  # type: ignore[arg-type]
     lines = Lines()
-    surface_, _ = surface(loaded(config), Telemetry(config, output=lines))
+    surface_, _ = surface(loaded(config), Lasting(Telemetry(config, output=lines)))
     assert isinstance(surface_.journal, Journal)
     return surface_.journal, lines
 

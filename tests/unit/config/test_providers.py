@@ -16,7 +16,7 @@ from modelmux.config.schema import (
     Vertex,
     VertexModel,
 )
-from modelmux.errors import ConfigError
+from modelmux.errors import ConfigError, Interrupted
 from modelmux.ir.response import Usage
 from modelmux.provider import catalog, quota
 from modelmux.provider.admission import Rules
@@ -30,7 +30,12 @@ from tests.support.targets import FakeClock
 class Making:
     """Builds providers, and keeps what they were wrapped with."""
 
-    def __init__(self, *providers: Provider, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        *providers: Provider,
+        config: Config | None = None,
+        earlier: Built | None = None,
+    ) -> None:
         self.wrapped: list[str] = []
         clock = FakeClock()
 
@@ -38,7 +43,7 @@ class Making:
             self.wrapped.append(target.name)
             return target
 
-        builder = Builder(catalog.load(), Clocks(clock, clock, clock.later), wrap)
+        builder = Builder(catalog.load(), Clocks(clock, clock, clock.later), wrap, earlier)
         self.built: Built = builder.add_all(config or Config(providers=providers))
 
     @property
@@ -449,3 +454,57 @@ def test_what_cannot_be_built_is_refused_with_the_providers_name(provider: Provi
 
 def test_a_shorthand_that_is_not_whole_is_refused():
     assert "vertex: region is not set" in refusal(config=Config(vertex=Vertex(model="m")))
+
+
+# After others
+
+
+def test_connections_to_the_same_place_are_shared_with_those_in_force():
+    before = Making(openai("a"), openai("b", base_url="http://127.0.0.1:1"))
+    after = Making(openai("c"), earlier=before.built)
+    (client,) = after.built.clients.values()
+    assert client is before.built.hosts[0].client
+
+
+def test_a_file_that_says_whom_to_trust_is_read_anew():
+    provider = openai("a", ca_file="/nowhere/ca.pem")
+    before = Making(provider)
+    after = Making(provider, earlier=before.built)
+    assert after.host.client is not before.host.client
+
+
+def test_what_is_used_of_a_limit_stays_used_where_the_limit_is_the_same():
+    limits = {"limits": Limits(concurrency=1), "key_limits": KeyLimits(requests_per_minute=9)}
+    before = Making(openai("a", **limits), openai("b", **limits))
+    after = Making(
+        openai("a", **limits), openai("b", limits=Limits(concurrency=2)), earlier=before.built
+    )
+    after.built.take_over(before.built)
+    (same, other), (same_before, other_before) = after.built.admissions, before.built.admissions
+    assert same._quota is same_before._quota
+    assert list(same._key_quotas.values()) == list(same_before._key_quotas.values())
+    assert same.figures is same_before.figures
+    assert other._quota is not other_before._quota
+    assert other._key_quotas == {}
+
+
+def test_keys_go_on_resting_where_the_provider_has_the_same_name():
+    before = Making(openai("a"), openai("b"))
+    for ring in before.built.rings:
+        ring.keys[0].bench(0.0)
+    after = Making(openai("a"), openai("c"), earlier=before.built)
+    after.built.take_over(before.built)
+    assert [ring.usable(1.0) for ring in after.built.rings] == [0, 1]
+
+
+def test_closing_leaves_connections_that_others_use():
+    async def run() -> None:
+        before = Making(openai("a"), openai("b", base_url="http://127.0.0.1:1"))
+        after = Making(openai("a"), earlier=before.built)
+        await before.built.aclose(after.built.clients.values())
+        shared, other = before.built.clients.values()
+        shared._pool.check_open()
+        with pytest.raises(Interrupted):
+            other._pool.check_open()
+
+    asyncio.run(run())

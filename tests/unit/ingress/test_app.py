@@ -6,7 +6,7 @@ import pytest
 
 from modelmux.ingress.app import application, control_doors, doors
 from modelmux.ingress.asgi import Lifespan
-from modelmux.ingress.control import Control, Log, Status
+from modelmux.ingress.control import Control, Log, Reloaded, Status
 from modelmux.ingress.health import Health, Readiness
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.routes import Routes
@@ -44,7 +44,9 @@ class App:
         health = Health(
             lambda: {"total_requests": 0}, lambda: Readiness(ready=True), lambda: b"up 1\n"
         )
-        control = Control(self._status, self.stops.append, Log(self._recent, self._never))
+        control = Control(
+            self._status, self.stops.append, Log(self._recent, self._never), self._reload
+        )
         clocks = (lambda: "made-1", lambda: 7.0)
         self.doors = doors(lambda: surface_, health, *clocks)
         self.control_doors = control_doors(lambda: surface_, health, control, *clocks)
@@ -64,7 +66,10 @@ class App:
         return asyncio.run((routes or self.doors)(request))
 
     def _status(self) -> Status:
-        return Status(1, "1", "", [], [], 0, 0, 0, draining=False, providers=[])
+        return Status(1, "1", "", "", "", [], [], 0, 0, 0, draining=False, providers=[])
+
+    async def _reload(self, _cause: str) -> Reloaded:
+        return Reloaded(reloaded=True)
 
     def _recent(self, _count: int) -> Sequence[str]:
         return ["a line"]
@@ -123,7 +128,12 @@ def test_the_gateway_can_be_watched(path: str):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/control/status"), ("POST", "/control/stop"), ("GET", "/control/logs")],
+    [
+        ("GET", "/control/status"),
+        ("POST", "/control/stop"),
+        ("GET", "/control/logs"),
+        ("POST", "/control/reload"),
+    ],
 )
 def test_only_the_control_socket_controls(method: str, path: str):
     app = App()

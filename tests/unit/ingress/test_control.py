@@ -10,7 +10,9 @@ from modelmux.ingress.control import (
     MAX_LINES,
     Control,
     Log,
+    Problem,
     ProviderStatus,
+    Reloaded,
     Status,
 )
 from modelmux.ingress.http import Answer, HttpRequest
@@ -19,6 +21,8 @@ STATUS = Status(
     pid=7,
     version="1",
     started_at="2026-11-20T00:00:00+00:00",
+    loaded_at="2026-11-20T01:00:00+00:00",
+    reload_failure="",
     listen=["127.0.0.1:3000"],
     config_sources=["/etc/modelmux/config.toml"],
     in_flight=1,
@@ -37,7 +41,16 @@ class Gateway:
         self.lines = [f"line {number}" for number in range(lines)]
         self.to_come: asyncio.Queue[str | None] = asyncio.Queue()
         self.asked_for: list[int] = []
-        self.control = Control(lambda: STATUS, self.stops.append, Log(self._recent, self._follow))
+        self.outcome = Reloaded(
+            reloaded=True, changes=["providers: added a"], notes=[], problems=[]
+        )
+        self.asked_by: list[str] = []
+        log = Log(self._recent, self._follow)
+        self.control = Control(lambda: STATUS, self.stops.append, log, self._reload)
+
+    async def _reload(self, cause: str) -> Reloaded:
+        self.asked_by.append(cause)
+        return self.outcome
 
     def _recent(self, count: int) -> Sequence[str]:
         self.asked_for.append(count)
@@ -70,6 +83,22 @@ def test_the_gateway_is_told_to_stop(query: bytes, now: bool):
     gateway = Gateway()
     assert asyncio.run(gateway.control.stop(request(query))).status == 202
     assert gateway.stops == [now]
+
+
+def test_a_reload_that_changed_nothing_has_another_status_and_says_why():
+    gateway = Gateway()
+    answer = asyncio.run(gateway.control.reload(request()))
+    assert (answer.status, msgspec.json.decode(whole(answer), type=Reloaded)) == (
+        200,
+        gateway.outcome,
+    )
+    gateway.outcome = Reloaded(
+        reloaded=False, changes=[], notes=[], problems=[Problem("a mistake", "mend it")]
+    )
+    answer = asyncio.run(gateway.control.reload(request()))
+    assert answer.status == 422
+    assert msgspec.json.decode(whole(answer), type=Reloaded) == gateway.outcome
+    assert gateway.asked_by == ["modelmux reload"] * 2
 
 
 def test_the_end_of_the_log_is_told_a_line_at_a_time():

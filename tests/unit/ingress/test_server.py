@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from modelmux.ingress import server as server_module
+from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.http import Answer, HttpRequest, text
 from modelmux.ingress.server import Server, UvicornLog, serve
 from tests.unit.ingress.loopback import Handling, Peer, adapter
@@ -284,3 +286,83 @@ def test_what_uvicorn_says_goes_to_us_alone(
         logger.exception("ended")
     assert told == [("warning", "something odd")]
     assert capfd.readouterr() == ("", "")
+
+
+# Listeners that come and go
+
+
+def test_a_socket_may_be_served_later_and_left_again(loop):
+    async def scene() -> None:
+        async with running() as made:
+            later = socket.create_server(("127.0.0.1", 0))
+            entrance = Entrance("later")
+            await made.server.open(later, entrance)
+            made.places.append(later.getsockname())
+            peer = await made.begin(b"/slow", 1)
+            await made.door.began.wait()
+            leaving = asyncio.ensure_future(made.server.leave(entrance))
+            await until(lambda: later.fileno() == -1)
+            with pytest.raises(OSError):
+                await made.connect(1)
+            other = await made.begin(b"/")
+            assert "connection" not in (await other.answer()).headers
+            assert not leaving.done()
+            made.door.gate.set()
+            got = await peer.answer()
+            assert (got.status, got.body) == (200, b"ok")
+            assert got.headers["connection"] == "close"
+            assert await peer.at_end()
+            await leaving
+            assert await made.is_open()
+            made.server.stop()
+
+    play(scene, loop)
+
+
+def test_who_does_not_end_in_time_is_cut_where_a_socket_is_left(loop, told: list[tuple[str, str]]):
+    async def scene() -> None:
+        async with running(drain_timeout_s=0.2) as made:
+            peer = await made.begin(b"/stuck")
+            await made.door.began.wait()
+            await made.server.leave(next(iter(made.server._open)))
+            assert await peer.at_end()
+            await until(lambda: made.door.cancelled == 1)
+            made.server.stop()
+        assert told == [
+            ("warning", ": 1 connection(s) cut, which did not end within 0.2 s of its closing")
+        ]
+
+    play(scene, loop)
+
+
+def test_handing_over_answers_what_comes_on_open_connections_and_lets_nobody_else_in(loop):
+    async def scene() -> None:
+        async with running() as made:
+            idle = await made.begin(b"/")
+            assert "connection" not in (await idle.answer()).headers
+            made.server.hand_over()
+            await until(lambda: made.sockets[0].fileno() == -1)
+            assert not await made.is_open()
+            await idle.write(GET % b"/")
+            got = await idle.answer()
+            assert (got.status, got.headers["connection"]) == (200, "close")
+            assert await idle.at_end()
+
+    play(scene, loop)
+
+
+def test_after_handing_over_who_says_nothing_for_long_is_let_go(loop, monkeypatch):
+    monkeypatch.setattr(server_module, "LINGER_S", 0.2)
+
+    async def scene() -> None:
+        async with running(drain_timeout_s=3600.0) as made:
+            silent = await made.connect()
+            busy = await made.begin(b"/slow")
+            await made.door.began.wait()
+            made.server.hand_over()
+            assert await silent.at_end()
+            assert not made.ended.is_set()
+            made.door.gate.set()
+            assert (await busy.answer()).status == 200
+
+    play(scene, loop)

@@ -437,3 +437,27 @@ def test_a_crowd_goes_through_in_order_and_no_faster_than_allowed():
         assert late[-1] - times[0] == pytest.approx(30.0, abs=0.5)
 
     run(test)
+
+
+def test_a_gate_that_takes_anothers_place_goes_on_where_that_stands():
+    async def test() -> None:
+        rules = Rules(Limits(concurrency=2), Limits(concurrency=5))
+        before, after = World(rules), World(rules)
+        (held,) = before.enter()
+        assert held.account is not None
+        after.gate.inherit(before.gate)
+        (entry,) = after.enter()
+        assert entry.account is held.account
+        assert not after.entry().enter()  # two are under way, one here and one there
+        held.ended(reply(None))
+        assert after.entry().enter()
+
+    run(test)
+
+
+def test_another_limit_is_counted_anew():
+    before, after = World(Rules(Limits(concurrency=1))), World(Rules(Limits(concurrency=3)))
+    before.enter()
+    after.gate.inherit(before.gate)
+    after.enter(3)
+    assert not after.entry().enter()

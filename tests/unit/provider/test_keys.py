@@ -47,6 +47,10 @@ class Renewable:
     def block(self) -> bytes | None:
         return None if self.is_expired else b"authorization: Bearer %d\r\n" % self.number
 
+    @property
+    def identity(self) -> object:
+        return self
+
     async def refresh(self) -> bytes:
         if self.is_expired and not self.repeats:
             self.number += 1
@@ -362,3 +366,26 @@ def test_whatever_happens_a_key_is_usable_or_it_is_said_when_one_will_be(count, 
             again = keys.failed(key, failure, now, scope, block=key.credential.block() or b"")
             if again:
                 keys.pick(now, scope)
+
+
+def test_a_ring_that_takes_anothers_place_lets_the_same_keys_go_on_resting():
+    before = ring(3)
+    fail(before, limited(30.0), 0.0)
+    fail(before, refused(), 0.0)
+    same = [StaticCredential("bearer", f"sk-secret-{n}") for n in (9, 2, 1)]
+    after = KeyRing("openai", same)
+    after.inherit(before)
+    assert [state.state for state in after.states(1.0)] == ["usable", "refused", "resting"]
+    assert after.keys[2].ready_at(None) == 30.0
+    # From then on each goes its own way.
+    before.keys[0].rest(1.0, 3600.0, "")
+    assert after.keys[2].ready_at(None) == 30.0
+    assert after.pick(1.0).name == "openai#1"
+
+
+def test_a_credential_that_may_have_changed_by_itself_begins_anew():
+    before = KeyRing("google", [Renewable()])
+    fail(before, limited(30.0), 0.0)
+    after = KeyRing("google", [Renewable()])
+    after.inherit(before)
+    assert after.usable(0.0) == 1

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from modelmux.target.record import CallRecord
 from modelmux.telemetry import log as log_module
@@ -414,3 +415,21 @@ def test_text_that_no_encoding_has_is_written_all_the_same():
 
 def test_the_limits_are_the_documented_ones():
     assert (log_module.KEPT_LINES, log_module.FLUSH_INTERVAL_S) == (1000, 0.25)
+
+
+def test_form_and_level_can_be_changed():
+    logs = Logs("error")
+
+    class Louder(Plain):
+        @override
+        def event(
+            self, level: Level, at_s: float, message: str, fields: Mapping[str, Field]
+        ) -> str:
+            return super().event(level, at_s, message.upper(), fields)
+
+    logs.log.event("info", "quiet")
+    logs.log.reconfigure(Louder(), "info")
+    logs.log.event("info", "hello")
+    logs.log.write(call())
+    logs.log.flush()
+    assert logs.output.lines == ["info HELLO", "call c"]

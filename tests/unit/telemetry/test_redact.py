@@ -161,3 +161,16 @@ def test_text_that_can_be_printed_is_left_alone():
     text = "größer → 100 %"
     assert printable(text) is text
     assert printable("a\nb\x1b[31m\u2028") == "a\\nb\\x1b[31m\\u2028"
+
+
+def test_what_is_forgotten_is_masked_no_more_unless_others_have_it_too():
+    redactor = Redactor(["first-secret", "second-secret"])
+    generation = redactor.generation
+    redactor.forget(["first-secret"])
+    assert redactor.generation > generation
+    assert redactor.text("first-secret second-secret") == "first-secret ***"
+    assert not redactor.holds_registered("first-secret")
+    redactor.forget(["second-secret", "unknown"])
+    assert redactor.text("second-secret") == "second-secret"
+    redactor.register(["second-secret"])
+    assert redactor.text("second-secret") == "***"

@@ -9,6 +9,14 @@ class Credential(Protocol):
     Neither its `repr` nor its errors hold a secret.
     """
 
+    @property
+    def identity(self) -> object:
+        """Equal for credentials that would be shown to the provider alike: hash it, never show it.
+
+        What may have become another one by itself, such as the content of a file, is only itself.
+        """
+        ...
+
     def block(self) -> bytes | None:
         """Header fields that are good now, each ended by CRLF; `None`: `refresh` first.
 

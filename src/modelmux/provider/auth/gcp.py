@@ -128,6 +128,11 @@ class GoogleCredential:
     def __repr__(self) -> str:
         return f"GoogleCredential({self._name!r})"
 
+    @property
+    def identity(self) -> object:
+        """Only itself: its file may have been replaced."""
+        return self
+
     def check(self) -> tuple[str, ...]:
         """Warnings about the credentials, which are read now. Blocks; tokens are not fetched.
 

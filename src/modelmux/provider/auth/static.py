@@ -27,6 +27,10 @@ class StaticCredential:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
+    @property
+    def identity(self) -> object:
+        return self._block
+
     def block(self) -> bytes:
         return self._block
 
