@@ -116,6 +116,8 @@ class Load:
         self._streams_of = streams_of
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._ends = False
+        self._over = 0
+        self._turn: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Send until `stop`; returns once every answer has come."""
@@ -127,12 +129,25 @@ class Load:
                 if self._ends:
                     break
                 streams = number % self._streams_of == 0
-                tasks.create_task(self._counted(next(self._models), streams=streams))
+                task = tasks.create_task(self._counted(next(self._models), streams=streams))
+                task.add_done_callback(self._ended)
         await _close(*(writer for _, writer in self._idle))
+
+    async def more(self, count: int) -> None:
+        """Return once so many more have been answered, or have failed."""
+        wanted = self._over + count
+        while self._over < wanted:
+            self._turn = asyncio.get_running_loop().create_future()
+            await self._turn
 
     def stop(self) -> None:
         """Send no more."""
         self._ends = True
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        self._over += 1
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
 
     async def _counted(self, model: str, *, streams: bool) -> None:
         outcome = self.outcome

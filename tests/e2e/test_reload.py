@@ -76,10 +76,10 @@ async def under_load(running: Gateway, texts: list[str], reloads: int) -> steady
         for number in range(reloads):
             answer = await asyncio.to_thread(reload, running, texts[(number + 1) % len(texts)])
             assert answer.status == 200, answer.body
-            await asyncio.sleep(0.25)
+            await load.more(RATE // 4)
         bad = await asyncio.to_thread(reload, running, texts[0] + "nonsense = 1\n")
         assert bad.status == 422
-        await asyncio.sleep(0.25)
+        await load.more(RATE // 4)
         load.stop()
         await running_load
     return load.outcome
