@@ -158,9 +158,8 @@ def test_a_decision_says_why_and_what_follows(page: str):
     assert headings[0].startswith(f"{int(Path(page).name[:4])}. ")
 
 
-def test_each_decision_has_a_number_of_its_own():
-    numbers = [int(Path(page).name[:4]) for page in ADRS]
-    assert len(set(numbers)) == len(numbers)
+def test_decisions_are_numbered_without_gaps():
+    assert [int(Path(page).name[:4]) for page in ADRS] == list(range(1, len(ADRS) + 1))
 
 
 def test_every_page_below_docs_is_in_the_index():
