@@ -11,7 +11,7 @@ CONTRACTS = {
     ]
 }
 
-SHARED_WIRE_PACKAGES = {"framing"}
+SHARED_WIRE_PACKAGES = {"embeddings", "framing", "openai", "rerank"}
 """Packages below `wire` that wires may import."""
 
 

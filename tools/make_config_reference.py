@@ -180,11 +180,13 @@ def _provider_types() -> str:
     rows: list[Sequence[str]] = []
     for name in catalogue.types:
         row = catalogue.provider(name)
-        if not row.wires:
+        if not row.wires or row.part_of:
             continue
+        parts = (catalogue.provider(each) for each in catalogue.types)
+        rows_of_type = [row, *(part for part in parts if part.part_of == name)]
         variables = [", ".join(f"`{each}`" for each in names) for names in row.env.values()]
         found = " and ".join(variables) or ("where it listens" if row.discover else "")
-        wires = ", ".join(f"`{wire.wire}`" for wire in row.wires)
+        wires = ", ".join(f"`{wire.wire}`" for each in rows_of_type for wire in each.wires)
         url = f"`{row.base_url}`" if row.base_url else ""
         needs = {"google": "Google's"}.get(row.auth, "needed" if row.needs_key else "optional")
         rows.append((f"`{name}`", wires, url, needs, found))

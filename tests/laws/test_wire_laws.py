@@ -84,6 +84,9 @@ def test_another_name_for_the_model_is_all_that_changes(golden: Golden) -> None:
     body = golden.read()
     envelope = golden.wire.envelope(body)
     renamed = golden.wire.readdress(body, envelope, "another-name", ask_usage=False)
+    if golden.wire.in_path:
+        assert renamed == body
+        return
     value = msgspec.json.decode(body)
     assert msgspec.json.decode(renamed) == value | {"model": "another-name"}
     old, new = (msgspec.json.encode(name) for name in (envelope.model, "another-name"))

@@ -6,7 +6,7 @@ translated.
 """
 
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -48,6 +48,10 @@ models = ["{model}", "unused-*"]
 """
 
 
+MOCKED = {"gemini": "gemini-2.5-flash", "ollama": "llama3.2"}
+"""Further types of providers that the emulator plays, with a model of each."""
+
+
 @dataclass(frozen=True)
 class Behind:
     """The gateway, and what is behind it."""
@@ -55,6 +59,8 @@ class Behind:
     gateway: Gateway
     openai: Stage
     anthropic: Stage
+    mocked: Mapping[str, str]
+    """The models that the emulator plays, by the type of their provider."""
     _numbers: "itertools.count[int]"
 
     def stage(self, dialect: Dialect) -> Stage:
@@ -91,8 +97,19 @@ def running_behind(
                 config += PROVIDER.format(
                     name=name, type=each.name, base_url=base_url, model=each.model
                 )
+        mocked_models = {each.name: mocked(each) for each in DIALECTS}
+        for type_, model in MOCKED.items():
+            config += PROVIDER.format(
+                name=f"{type_}-mock", type=type_, base_url=running_aimock.base_url, model=model
+            )
+            mocked_models[type_] = f"{type_}-mock/{model}"
         running = gateway.running(config, tmp_path_factory.mktemp("sdk"))
-        yield Behind(stack.enter_context(running), **stages, _numbers=itertools.count())
+        yield Behind(
+            stack.enter_context(running),
+            **stages,
+            mocked=mocked_models,
+            _numbers=itertools.count(),
+        )
 
 
 @pytest.fixture

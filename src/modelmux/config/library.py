@@ -56,7 +56,7 @@ def provider_types() -> Mapping[str, ProviderType]:
             discover=rows.provider(type_).discover,
         )
         for type_ in rows.types
-        if rows.provider(type_).wires
+        if rows.provider(type_).wires and not rows.provider(type_).part_of
     }
 
 

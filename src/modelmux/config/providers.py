@@ -35,6 +35,9 @@ from modelmux.wire.registry import BY_NAME
 MAX_TARIFFS = 1024
 """Tariffs kept by target: finding one in the catalogue takes 20 µs, and each call asks."""
 
+VERTEX_ROWS = ("vertex", "vertex_gemini")
+"""Rows of the catalogue that a provider of type `vertex` is made of."""
+
 Wrap = Callable[[Target, Provider], Target]
 """Puts the layers of a single target round it."""
 
@@ -162,7 +165,7 @@ class Builder:
         if not row.wires:
             raise ConfigError(f"the type {row.type!r} is built in", hint="leave the provider out")
         if row.type == vertex_names.NAME:
-            self._add_google(provider, row)
+            self._add_google(provider)
             return
         said = [_row(model) for model in provider.models]
         models = self._catalogue.models(provider.type, said)
@@ -212,10 +215,10 @@ class Builder:
             own = _settings(entry) if entry is not None else parent
             places[name] = vertex.place(own, parent if entry is not None else vertex.NOTHING)
         said = [ModelRow(name=name, upstream=place.model) for name, place in places.items()]
-        self._add_places(provider, places, self._catalogue.models(provider.type, said))
+        self._add_places(provider, places, said, [*places])
 
-    def _add_google(self, provider: Provider, row: ProviderRow) -> None:
-        """A provider of type `vertex`: every model is at the same place."""
+    def _add_google(self, provider: Provider) -> None:
+        """A provider of type `vertex`: every model is in the same location."""
         parent = vertex.Settings(
             project=provider.project,
             region=provider.region,
@@ -228,57 +231,75 @@ class Builder:
             return replace(found, base_url=provider.base_url) if provider.base_url else found
 
         said = [_row(model) for model in provider.models]
-        models = self._catalogue.models(provider.type, said)
-        names = [row.name for row in said or models.rows]
-        places = {name: place(models.upstream(name)) for name in names if not is_glob(name)}
-        others = place("any")
-        globs = [name for name in names if is_glob(name)]
-        self._add_places(provider, places, models, globs=globs, others=others, takes_any=not said)
+        rows = said or [row for type_ in VERTEX_ROWS for row in self._catalogue.models(type_).rows]
+        if provider.publisher and not said:
+            rows = list(self._catalogue.models(place("any").row).rows)
+        upstreams = {row.name: row.upstream or row.name for row in rows}
+        places = {name: place(up) for name, up in upstreams.items() if not is_glob(name)}
+        self._add_places(provider, places, said, [*upstreams], elsewhere=place, takes_any=not said)
 
     def _add_places(
         self,
         provider: Provider,
         places: Mapping[str, vertex.Place],
-        models: Models,
+        said: Sequence[ModelRow],
+        names: Sequence[str],
         *,
-        globs: Sequence[str] = (),
-        others: vertex.Place | None = None,
+        elsewhere: Callable[[str], vertex.Place] | None = None,
         takes_any: bool = False,
     ) -> None:
-        """Offer models by name, each at its place, and those without a name of their own."""
-        row = self._catalogue.provider(vertex_names.NAME)
+        """Offer models by name, each at its place, and those without a name of their own.
+
+        Args:
+            provider: What the configuration says.
+            places: Where models are, by the name that callers use.
+            said: The configuration's rows of models.
+            names: What is offered: names and globs.
+            elsewhere: Where a model is that only a glob takes.
+            takes_any: Any model may be asked for as `provider/model`.
+        """
         google = GoogleCredential(provider.name, _source(provider))
         admission = self._admission(provider, [google])
         hosts: dict[str, Host] = {}
+        models = {type_: self._catalogue.models(type_, said) for type_ in VERTEX_ROWS}
+
+        def find(model: str) -> vertex.Place:
+            place = places.get(model)
+            if place is None:
+                if elsewhere is None:
+                    raise LookupError(model)  # the offer takes no other names
+                place = elsewhere(model)
+            return place
 
         def host(place: vertex.Place) -> Host:
-            key = f"{place.base_url} {sorted(place.parts.items())}"
+            key = f"{place.row} {place.base_url} {sorted(place.parts.items())}"
             if key not in hosts:
+                row = self._catalogue.provider(place.row)
                 endpoint = vertex.endpoint(row, place, extra_headers=provider.headers)
                 hosts[key] = self._host(provider, row, endpoint, admission)
             return hosts[key]
 
         def make(model: str) -> Target:
-            place = places.get(model)
-            if place is None:
-                if others is None:
-                    raise LookupError(model)  # the offer takes no other names
-                place = replace(others, model=vertex.model_id(model))
-            target = ModelTarget(host(place), model, place.model, models.profile(model))
-            return self._wrap(target, provider)
+            place = find(model)
+            profile = models[place.row].profile(model)
+            return self._wrap(ModelTarget(host(place), model, place.model, profile), provider)
+
+        def of(model: str) -> Models:
+            place = places.get(model) or vertex.Place("", model, {}, is_whole=False)
+            return models[place.row]
 
         self.built.offers.append(
             Offering(
                 provider.name,
                 provider.priority,
-                [*places, *globs],
+                names,
                 make,
                 takes_any=takes_any,
                 ignores_case=True,
             )
         )
-        self.built.prices[provider.name] = models.price
-        self.built.profiles[provider.name] = models.profile
+        self.built.prices[provider.name] = lambda model: of(model).price(model)
+        self.built.profiles[provider.name] = lambda model: of(model).profile(model)
 
     def _host(
         self, provider: Provider, row: ProviderRow, endpoint: Endpoint, admission: Admission
@@ -387,6 +408,9 @@ def _passthrough(row: ProviderRow) -> Credentials:
         if row.auth == "x-api-key":
             # What comes as a bearer's stays one: Anthropic's OAuth tokens are no API keys.
             fields = {"x-api-key": key, "authorization": authorization}
+        elif row.auth == "x-goog-api-key":
+            google = caller.get("x-goog-api-key", "")
+            fields = {"x-goog-api-key": google, "authorization": authorization}
         else:
             fields = {"authorization": authorization or (f"Bearer {key}" if key else "")}
         for name, value in fields.items():

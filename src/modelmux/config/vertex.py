@@ -9,7 +9,7 @@ from modelmux.config.schema import Vertex, VertexModel
 NAME = "vertex"
 """Name and type of the provider that `[vertex]` stands for."""
 
-_VERB = re.compile(r":(raw|streamRaw)Predict$")
+_VERB = re.compile(r":(rawPredict|streamRawPredict|generateContent|streamGenerateContent.*)$")
 
 
 def is_used(vertex: Vertex) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from modelmux.errors import UpgradeRequired
+from modelmux.ingress import gemini as gemini_doors
 from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.control import Control
 from modelmux.ingress.endpoint import Current, ModelDoor
@@ -11,7 +12,7 @@ from modelmux.ingress.health import Health
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.listing import ModelsDoor
 from modelmux.ingress.routes import Methods, Routes, Table
-from modelmux.wire import anthropic_messages, openai_chat
+from modelmux.wire import anthropic_messages, gemini, openai_chat
 from modelmux.wire.base import Wire
 
 NewId = Callable[[], str]
@@ -69,7 +70,7 @@ def _model_doors(
     current: Current, new_id: NewId, now: Now
 ) -> tuple[dict[str, Methods], dict[str, Methods]]:
     openai, anthropic = openai_chat.WIRE, anthropic_messages.WIRE
-    models = ModelsDoor(openai, anthropic, current, new_id)
+    models = ModelsDoor(_dialect, current, new_id)
     api: dict[str, Methods] = {
         "/chat/completions": {"POST": ModelDoor(openai, current, new_id, now)},
         "/messages": {"POST": ModelDoor(anthropic, current, new_id, now)},
@@ -86,9 +87,12 @@ def _model_doors(
     }
     for prefix in ("/v1", "/models/v1"):
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
+    ask = gemini_doors.doors(current, new_id, now)
+    exact["/v1beta/models"] = {"GET": models}
+    # Google's SDK asks below `/v1` too, where OpenAI's has its list of models.
     prefixes: dict[str, Methods] = {
-        "/v1/models/": {"GET": models},
-        "/models/v1/models/": {"GET": models},
+        f"{prefix}/models/": {"GET": models, "POST": ask}
+        for prefix in ("/v1", "/v1beta", "/models/v1", "/models/v1beta")
     }
     return exact, prefixes
 
@@ -112,6 +116,11 @@ def _routes(
 
 def _dialect(request: HttpRequest) -> Wire:
     """What a caller of this path speaks, as far as it can be told."""
-    if "/messages" in request.path or "anthropic-version" in request.headers:
+    headers, path = request.headers, request.path
+    if "/messages" in path or "anthropic-version" in headers:
         return anthropic_messages.WIRE
+    if "/v1beta/" in path or "x-goog-api-key" in headers or "x-goog-api-client" in headers:
+        return gemini.WIRE
+    if request.method == "POST" and "/models/" in path.removeprefix("/models"):
+        return gemini.WIRE
     return openai_chat.WIRE

@@ -24,6 +24,7 @@ _WANTED: Mapping[bytes, str] = {
         "user-agent",
         "x-api-key",
         "x-client-request-id",
+        "x-goog-api-client",
         "x-goog-api-key",
         "x-modelmux-tags",
         "x-modelmux-timeout",

@@ -39,6 +39,14 @@ class Profile(Struct, frozen=True):
     """The model can be made to call a tool."""
     thinks_always: bool = False
     """The model cannot be kept from thinking."""
+    json_schema: bool = True
+    """Gemini: schemas are JSON Schema; else the API's older subset of OpenAPI."""
+    format_with_tools: bool = True
+    """An answer can have a form and tools beside it."""
+    signed_calls: bool = False
+    """Gemini 3: calls in the history are refused without the signature of their thought."""
+    tool_ids: bool = True
+    """Gemini: calls and results may have ids. Vertex pairs them by place and refuses ids."""
     stream_usage: bool = True
     """The server understands `stream_options.include_usage`."""
     custom_tools: bool = False

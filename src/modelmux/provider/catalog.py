@@ -27,7 +27,7 @@ _FILE: Final = Path(__file__).with_name("catalog.toml")
 _DATED: Final = re.compile(r"[-@](?:\d{8}|\d{4}-\d\d-\d\d)$")
 """How a snapshot is told from its model: `-20251001`, `@20251001`, `-2026-03-17`."""
 
-AuthStyle = Literal["bearer", "x-api-key", "google", "none"]
+AuthStyle = Literal["bearer", "x-api-key", "x-goog-api-key", "google", "none"]
 """How a provider wants to be shown a credential."""
 
 Tokens = Annotated[int, Meta(ge=0)]
@@ -50,6 +50,10 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasoning_replay: bool | UnsetType = UNSET
     forced_tools: bool | UnsetType = UNSET
     thinks_always: bool | UnsetType = UNSET
+    json_schema: bool | UnsetType = UNSET
+    format_with_tools: bool | UnsetType = UNSET
+    signed_calls: bool | UnsetType = UNSET
+    tool_ids: bool | UnsetType = UNSET
     stream_usage: bool | UnsetType = UNSET
     custom_tools: bool | UnsetType = UNSET
     tools_wire: str | UnsetType = UNSET
@@ -133,6 +137,8 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     Where all are given, the provider is on without a configuration."""
     discover: bool = False
     """On without a configuration where something answers at `base_url`."""
+    part_of: str = ""
+    """The type that a configuration names, where that one is made of several rows."""
     models_from: str = ""
     """The type whose models it hosts too, at prices of its own."""
     profile: ProfileRow = ProfileRow()

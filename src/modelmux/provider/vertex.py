@@ -1,4 +1,4 @@
-"""Claude on Google Cloud (Vertex AI): where a model is, from what a configuration says of it.
+"""Claude and Gemini on Google Cloud (Vertex AI): where a model is, from what is said of it.
 
 A URL is made of project, region, location, publisher and model, or given whole. Everything that
 is not in the URL is a row of the catalogue.
@@ -17,10 +17,15 @@ from modelmux.provider.catalog import ProviderRow
 from modelmux.provider.endpoint import Endpoint
 
 _PUBLISHER: Final = "anthropic"
+_GOOGLE: Final = "google"
+_GEMINI: Final = "gemini"
+"""How the names of Google's own models begin."""
 _MULTI_REGIONS: Final = frozenset({"us", "eu"})
 _REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _DATE: Final = re.compile(r"-(\d{8})$")
-_VERB: Final = re.compile(r":(?:streamRawPredict|rawPredict)$")
+_VERB: Final = re.compile(
+    r":(?:streamRawPredict|rawPredict|generateContent|streamGenerateContent(?:\?.*)?)$"
+)
 _URL: Final = re.compile(
     r"(?P<base>.+?)"
     r"(?:/projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)"
@@ -60,6 +65,17 @@ class Place(Struct, frozen=True):
     """Project, location and publisher, for the paths; empty where `base_url` has them."""
     is_whole: bool
     """A URL was given: nothing is to be added to `base_url`."""
+
+    @property
+    def row(self) -> str:
+        """The type of the catalogue's row for the model: its publisher decides the API."""
+        publisher = self.parts.get("publisher") or _publisher(self.model)
+        return "vertex_gemini" if publisher == _GOOGLE else "vertex"
+
+
+def _publisher(model: str) -> str:
+    """Whose a model is, where nobody says."""
+    return _GOOGLE if model.startswith(_GEMINI) else _PUBLISHER
 
 
 def model_id(name: str) -> str:
@@ -130,7 +146,7 @@ def place(settings: Settings, parent: Settings = NOTHING) -> Place:
         parts={
             "project": _said("project", project),
             "location": (location or outer.parts.get("location", "")).lower(),
-            "publisher": publisher or _PUBLISHER,
+            "publisher": publisher or _publisher(model),
         },
         is_whole=not region,
     )
@@ -164,7 +180,7 @@ def endpoint(
     """The operations at a place.
 
     Args:
-        row: The catalogue's row of type `vertex`.
+        row: The catalogue's row for the place.
         where: The place.
         extra_headers: Header fields of the configuration.
 

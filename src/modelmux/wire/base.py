@@ -75,6 +75,11 @@ class Wire(Protocol):
         """
         ...
 
+    @property
+    def signs_ids(self) -> bool:
+        """It puts the signatures of tool calls in their ids (`ir.signed_ids`), and reads them."""
+        ...
+
     def stream_type(self, envelope: Envelope) -> bytes:
         """The content type of a stream for a caller who asked with `envelope`."""
         ...

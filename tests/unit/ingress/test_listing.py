@@ -15,7 +15,9 @@ from modelmux.ingress.surface import ModelRow, Surface
 from modelmux.provider.offer import Offering
 from modelmux.target.call import Caller
 from modelmux.target.registry import Registry
-from modelmux.wire import anthropic_messages, openai_chat
+from modelmux.wire import anthropic_messages, gemini, openai_chat
+from modelmux.wire.base import Wire
+from tests.support.cases import case
 from tests.support.targets import Fake
 from tests.unit.ingress.world import Notes
 
@@ -25,6 +27,12 @@ ROWS = [
     ModelRow("claude-haiku", ("anthropic/claude-haiku",), 1_700_000_000, 200_000),
 ]
 ANTHROPIC = {"anthropic-version": "2023-06-01"}
+
+
+def dialect(request: HttpRequest) -> Wire:
+    if "anthropic-version" in request.headers:
+        return anthropic_messages.WIRE
+    return gemini.WIRE if "x-goog-api-key" in request.headers else openai_chat.WIRE
 
 
 class List:
@@ -45,9 +53,7 @@ class List:
             Notes(),
             lambda caller: rows[:1] if caller.name == "few" else rows,
         )
-        self._door = ModelsDoor(
-            openai_chat.WIRE, anthropic_messages.WIRE, lambda: surface, lambda: "made-1"
-        )
+        self._door = ModelsDoor(dialect, lambda: surface, lambda: "made-1")
 
     def ask(
         self, id_: str | None = None, query: bytes = b"", headers: dict[str, str] | None = None
@@ -246,3 +252,37 @@ def test_the_callers_own_id_is_kept():
     for id_ in ("fast", "nobody"):
         answer = List().ask(id_, headers={"x-request-id": "mine"})
         assert dict(answer.headers)[b"x-request-id"] == b"mine"
+
+
+GEMINI = {"x-goog-api-key": "k"}
+
+
+@case(109)
+def test_gemini_s_list_has_its_own_shape() -> None:
+    body = msgspec.json.decode(List().ask(headers=GEMINI).body)
+    assert body["models"][1] == {
+        "name": "models/gpt-5",
+        "baseModelId": "gpt-5",
+        "version": "001",
+        "displayName": "gpt-5",
+        "inputTokenLimit": 400_000,
+        "outputTokenLimit": 128_000,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }
+    assert "nextPageToken" not in body
+    one = msgspec.json.decode(List().ask("gpt-5", headers=GEMINI).body)
+    assert one["name"] == "models/gpt-5"
+
+
+def test_gemini_s_list_comes_in_pages() -> None:
+    names: list[str] = []
+    token = b""
+    for _ in range(3):
+        query = b"pageSize=1" + (b"&pageToken=" + token if token else b"")
+        body = msgspec.json.decode(List().ask(query=query, headers=GEMINI).body)
+        names += [model["baseModelId"] for model in body["models"]]
+        token = body.get("nextPageToken", "").encode()
+    assert names == ["fast", "gpt-5", "claude-haiku"]
+    assert token == b""
+    odd = List().ask(query=b"pageToken=x", headers=GEMINI)
+    assert msgspec.json.decode(odd.body)["models"] == []

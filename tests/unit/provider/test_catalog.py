@@ -12,7 +12,16 @@ from modelmux.provider.catalog import ModelRow, ProfileRow
 from modelmux.provider.price import Price
 
 BUILT_IN = catalog.load()
-TYPES = ("openai_compatible", "openai", "anthropic", "vertex", "ollama", "echo")
+TYPES = (
+    "openai_compatible",
+    "openai",
+    "anthropic",
+    "vertex",
+    "gemini",
+    "vertex_gemini",
+    "ollama",
+    "echo",
+)
 
 
 def test_every_type_that_is_promised_is_there():

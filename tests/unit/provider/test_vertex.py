@@ -160,3 +160,24 @@ def test_a_model_without_a_name_is_called_by_its_id(settings, name):
 def test_header_fields_of_the_configuration_are_sent():
     endpoint = vertex.endpoint(ROW, vertex.place(PARENT), extra_headers={"x-a": "b"})
     assert b"\r\nx-a: b\r\n" in endpoint.head("anthropic.messages", "chat", model="m")
+
+
+def test_gemini_is_google_s_own_and_at_its_own_verbs():
+    where = vertex.place(Settings(project="p", region="global", model="gemini-2.5-pro"))
+    assert where.row == "vertex_gemini"
+    made = vertex.endpoint(catalog.load().provider(where.row), where)
+    head = made.head("gemini", "chat", stream=True, model=where.model)
+    assert head.startswith(
+        b"POST /v1/projects/p/locations/global/publishers/google/models/gemini-2.5-pro"
+        b":streamGenerateContent?alt=sse HTTP/1.1\r\nhost: aiplatform.googleapis.com\r\n"
+    )
+    assert vertex.place(PARENT).row == "vertex"
+    said = Settings(project="p", region="global", publisher="google", model="tuned")
+    assert vertex.place(said).row == "vertex_gemini"
+
+
+@pytest.mark.parametrize("verb", ["", ":generateContent", ":streamGenerateContent?alt=sse"])
+def test_a_whole_url_of_gemini_s_is_used_but_for_its_verb(verb):
+    url = URL.replace("anthropic", "google").replace("claude-opus-5", "gemini-2.5-pro")
+    where = vertex.place(Settings(url=url + verb))
+    assert (where.row, where.model) == ("vertex_gemini", "gemini-2.5-pro")

@@ -7,9 +7,10 @@ from modelmux.ir.parts import Text
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Encoded, Envelope, Message, Request
 from modelmux.target.call import ANONYMOUS, Call, Caller, Priority
-from modelmux.wire import anthropic_messages, openai_chat
+from modelmux.wire import anthropic_messages, gemini, openai_chat
 from modelmux.wire.base import Operation
 from tests.support import linewire, targets
+from tests.support.cases import case
 from tests.support.linewire import LineWire
 
 OURS = LineWire("ours")
@@ -75,6 +76,31 @@ def test_a_request_whose_path_names_the_model_is_read_with_what_the_path_says():
 
     call = Call(InPath(), b'{"model":"","text":"hi"}', Envelope("m", stream=True))
     assert (call.request.model, call.request.stream) == ("m", True)
+
+
+@pytest.mark.parametrize("held", [b"modelmux/x:s:y", b"bW9kZWxtdXgveDpzOnk="])
+def test_a_body_that_holds_what_is_another_target_s_is_not_passed_on_as_bytes(held):
+    wire = LineWire()
+    body = b'{"model":"m",  "text":"%b"}' % held
+    call = Call(wire, body, wire.envelope(body))
+    assert call.encode(wire).body == linewire.request_body(held.decode())
+
+
+@case(60)
+def test_signatures_in_ids_go_only_to_the_wire_that_wrote_them():
+    body = (
+        b'{"model":"m","messages":[{"role":"user","content":"hi"},{"role":"assistant",'
+        b'"tool_calls":[{"id":"gem_r_0__thought_c2ln","type":"function","function":{"name":"f",'
+        b'"arguments":"{}"}}]},{"role":"tool","tool_call_id":"gem_r_0__thought_c2ln",'
+        b'"content":"ok"}]}'
+    )
+    chat = openai_chat.WIRE
+    call = Call(chat, body, chat.envelope(body))
+    for wire in (chat, anthropic_messages.WIRE):
+        sent = call.encode(wire).body
+        assert b"__thought" not in sent
+        assert sent.count(b'"gem_r_0"') == 2
+    assert b'"thoughtSignature":"c2ln"' in call.encode(gemini.WIRE).body
 
 
 def test_a_body_is_decoded_once_and_only_when_read():

@@ -63,7 +63,7 @@ def _block(style: AuthStyle, secret: str) -> bytes:
     match style:
         case "bearer" | "google":
             return headers.field("authorization", f"Bearer {secret}")
-        case "x-api-key":
-            return headers.field("x-api-key", secret)
+        case "x-api-key" | "x-goog-api-key":
+            return headers.field(style, secret)
         case "none":
             raise ConfigError("the provider takes no API key", hint="leave api_key out")

@@ -12,6 +12,7 @@ from modelmux.provider.auth.static import NoCredential, StaticCredential
         ("bearer", b"authorization: Bearer sk-1\r\n"),
         ("google", b"authorization: Bearer sk-1\r\n"),
         ("x-api-key", b"x-api-key: sk-1\r\n"),
+        ("x-goog-api-key", b"x-goog-api-key: sk-1\r\n"),
     ],
 )
 def test_each_style_has_its_header_field(style, block):
