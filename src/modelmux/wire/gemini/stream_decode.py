@@ -183,6 +183,9 @@ class Decoder:
             raise extra.invalid(exc, "", ProtocolViolation) from None
 
     def _read_whole(self, data: bytes, out: list[Event]) -> None:
+        if data.startswith(b"[") and b'"error"' in data:  # an error, wrapped in a list
+            self._fail(errors.decode(200, data), out)
+            return
         chunk, unknown = _chunk.decode(data)
         if "/error" in unknown:
             self._fail(errors.decode(200, data), out)
