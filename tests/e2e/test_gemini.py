@@ -1,6 +1,8 @@
 """Gemini as a target: conversations that keep what it wants back, and answers that are none."""
 
-from collections.abc import Callable, Generator, Mapping
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
 
 import anthropic
 import msgspec
@@ -9,19 +11,20 @@ import pytest
 
 from tests.support import http1, plain, stage
 from tests.support.cases import case
-from tests.support.gateway import Gateway, GatewayStarter
+from tests.support.gateway import Gateway, running
+from tests.support.goldens import Golden, goldens
 from tests.support.stage import Stage
 from tests.support.upstream import Do
 
 MODEL = "gemini-3.1-pro-preview"
 TURNS = 10
 
-CONFIG = """
-[server]
-enable_retries = false
+SPARES = 120
+"""Providers, one for each test: an error takes out the key that it came for."""
 
+PROVIDER = """
 [[providers]]
-name = "google"
+name = "google-{number}"
 type = "gemini"
 base_url = "{base_url}"
 api_key = "goog-1"
@@ -30,15 +33,40 @@ api_key = "goog-1"
 Piece = dict[str, object]
 
 
-@pytest.fixture
-def google() -> Generator[Stage, None, None]:
-    with stage.running() as running:
-        yield running
+@dataclass(frozen=True)
+class House:
+    """A gateway in front of a stage that plays Google."""
+
+    gateway: Gateway
+    google: Stage
+    numbers: Iterator[int]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House, None, None]:
+    with stage.running() as google:
+        config = "[server]\nenable_retries = false\n"
+        for number in range(SPARES):
+            config += PROVIDER.format(number=number, base_url=google.base_url)
+        with running(config, tmp_path_factory.mktemp("house")) as made:
+            yield House(made, google, iter(range(SPARES)))
 
 
 @pytest.fixture
-def gateway(start_gateway: GatewayStarter, google: Stage) -> Gateway:
-    return start_gateway(CONFIG.format(base_url=google.base_url))
+def gateway(house: House) -> Gateway:
+    return house.gateway
+
+
+@pytest.fixture
+def google(house: House) -> Stage:
+    house.google.play()
+    return house.google
+
+
+@pytest.fixture
+def model(house: House) -> str:
+    """A model whose key no test has used."""
+    return f"google-{next(house.numbers)}/{MODEL}"
 
 
 def signature(turn: int, name: str) -> str:
@@ -111,7 +139,7 @@ def check(google: Stage) -> None:
         assert contents == history, turn
 
 
-def openai_turns(gateway: Gateway, *, streamed: bool, forgetful: bool = False) -> None:
+def openai_turns(gateway: Gateway, model: str, *, streamed: bool, forgetful: bool = False) -> None:
     """Ten turns of a caller of OpenAI's; a forgetful one sends back only what OpenAI documents."""
     tools = [
         {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
@@ -120,7 +148,7 @@ def openai_turns(gateway: Gateway, *, streamed: bool, forgetful: bool = False) -
     history: list[dict[str, object]] = [{"role": "user", "content": "Begin."}]
     with openai.OpenAI(base_url=gateway.openai_url, api_key="x", max_retries=0) as client:
         for turn in range(TURNS):
-            body = {"model": f"google/{MODEL}", "messages": history, "tools": tools}
+            body = {"model": model, "messages": history, "tools": tools}
             if streamed:
                 message = _gathered(client.chat.completions.create(**body, stream=True))  # type: ignore[call-overload]
             else:
@@ -164,14 +192,14 @@ def _gathered(chunks: "openai.Stream[openai.types.chat.ChatCompletionChunk]") ->
     return message
 
 
-def anthropic_turns(gateway: Gateway, *, streamed: bool) -> None:
+def anthropic_turns(gateway: Gateway, model: str, *, streamed: bool) -> None:
     """Ten turns of a caller of Anthropic's, which sends back what it got."""
     tools = [{"name": name, "input_schema": {"type": "object"}} for name in ("look", "now")]
     history: list[dict[str, object]] = [{"role": "user", "content": "Begin."}]
     with anthropic.Anthropic(base_url=gateway.base_url, api_key="x", max_retries=0) as client:
         for turn in range(TURNS):
             body = {
-                "model": f"google/{MODEL}",
+                "model": model,
                 "max_tokens": 1000,
                 "messages": history,
                 "tools": tools,
@@ -199,19 +227,19 @@ def anthropic_turns(gateway: Gateway, *, streamed: bool) -> None:
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("turns", [openai_turns, anthropic_turns])
 def test_ten_turns_come_back_as_they_were_said(
-    gateway: Gateway, google: Stage, turns: Callable[..., None], streamed: bool
+    gateway: Gateway, google: Stage, model: str, turns: Callable[..., None], streamed: bool
 ) -> None:
     google.play(*[answer(turn, streamed=streamed) for turn in range(TURNS)])
-    turns(gateway, streamed=streamed)
+    turns(gateway, model, streamed=streamed)
     check(google)
 
 
 @case(59)
 def test_a_caller_that_keeps_ids_only_keeps_the_signatures_of_calls(
-    gateway: Gateway, google: Stage
+    gateway: Gateway, google: Stage, model: str
 ) -> None:
     google.play(*[answer(turn, streamed=False) for turn in range(TURNS)])
-    openai_turns(gateway, streamed=False, forgetful=True)
+    openai_turns(gateway, model, streamed=False, forgetful=True)
     last = msgspec.json.decode(google.requests[-1].body)["contents"]
     calls = [part for turn in last for part in turn["parts"] if "functionCall" in part]
     assert [part.get("thoughtSignature") for part in calls] == [
@@ -219,9 +247,8 @@ def test_a_caller_that_keeps_ids_only_keeps_the_signatures_of_calls(
     ]
 
 
-def ask(gateway: Gateway, dialect: str, *, stream: bool) -> plain.Answer:
+def ask(gateway: Gateway, model: str, dialect: str, *, stream: bool) -> plain.Answer:
     """One question in a dialect of a caller's."""
-    model = f"google/{MODEL}"
     if dialect == "gemini":
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
         path, body = f"/v1beta/models/{model}:{verb}", {"contents": [{"parts": [{"text": "hi"}]}]}
@@ -267,11 +294,11 @@ def error_of(dialect: str, body: bytes) -> str:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_whole_answer_that_is_none_is_an_error_in_the_caller_s_words(
-    gateway: Gateway, google: Stage, dialect: str, name: str
+    gateway: Gateway, google: Stage, model: str, dialect: str, name: str
 ) -> None:
     sent, status = BROKEN[name]
     google.play([sent, Do.CLOSE] if name == "cut short" else [sent])
-    answered = ask(gateway, dialect, stream=False)
+    answered = ask(gateway, model, dialect, stream=False)
     assert answered.status == status
     assert error_of(dialect, answered.body)
 
@@ -280,7 +307,7 @@ def test_a_whole_answer_that_is_none_is_an_error_in_the_caller_s_words(
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("how", ["ended", "error", "malformed", "error in a list"])
 def test_a_stream_that_breaks_never_looks_finished(
-    gateway: Gateway, google: Stage, dialect: str, how: str
+    gateway: Gateway, google: Stage, model: str, dialect: str, how: str
 ) -> None:
     first = http1.chunk(b"data: " + msgspec.json.encode(PIECE) + b"\r\n\r\n")
     rest = {
@@ -291,7 +318,7 @@ def test_a_stream_that_breaks_never_looks_finished(
     }[how]
     tail = [http1.chunk(rest)] if rest else []
     google.play([http1.stream_head(), first, *tail, http1.LAST_CHUNK])
-    answered = ask(gateway, dialect, stream=True)
+    answered = ask(gateway, model, dialect, stream=True)
     assert answered.status == 200
     body = answered.body
     assert b'"error"' in body
@@ -302,11 +329,11 @@ def test_a_stream_that_breaks_never_looks_finished(
 @case(94)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_error_first_thing_in_a_stream_is_a_real_status(
-    gateway: Gateway, google: Stage, dialect: str
+    gateway: Gateway, google: Stage, model: str, dialect: str
 ) -> None:
     frame = b"data: " + msgspec.json.encode(ERROR) + b"\r\n\r\n"
     google.play([http1.stream_head(), http1.chunk(frame), http1.LAST_CHUNK])
-    answered = ask(gateway, dialect, stream=True)
+    answered = ask(gateway, model, dialect, stream=True)
     assert answered.status == 429
     assert "quota" in error_of(dialect, answered.body)
 
@@ -314,26 +341,63 @@ def test_an_error_first_thing_in_a_stream_is_a_real_status(
 @case(98, 99)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_json_array_where_events_were_asked_for_is_understood(
-    gateway: Gateway, google: Stage, dialect: str
+    gateway: Gateway, google: Stage, model: str, dialect: str
 ) -> None:
     last = msgspec.json.decode(msgspec.json.encode(PIECE))
     last["candidates"][0]["finishReason"] = "STOP"
     google.play([http1.answer(200, [PIECE, last])])
-    answered = ask(gateway, dialect, stream=True)
+    answered = ask(gateway, model, dialect, stream=True)
     assert answered.status == 200
     assert answered.body.count(b"half") in (1, 2)
     assert b'"error"' not in answered.body
 
 
 def test_what_a_caller_of_gemini_s_says_reaches_it_as_it_was_said(
-    gateway: Gateway, google: Stage
+    gateway: Gateway, google: Stage, model: str
 ) -> None:
     google.play(answer(0, streamed=False))
     body = b'{ "contents":[{"parts":[{"text":"hi"}]}],\n "safetySettings" : [] }'
-    path = f"/v1/models/google/{MODEL}:generateContent?key=x"
+    path = f"/v1/models/{model}:generateContent?key=x"
     answered = plain.request(gateway.base_url, "POST", path, body)
     assert answered.status == 200
     assert google.request.body == body
     assert google.request.target == f"/v1beta/models/{MODEL}:generateContent"
     assert google.request.header("x-goog-api-key") == "goog-1"
     assert msgspec.json.decode(answered.body)["candidates"][0]["content"]["parts"] == said(0)
+
+
+GOLDENS = [golden for golden in goldens("request.json") if golden.wire_name == "gemini"]
+STREAMS = [
+    golden
+    for golden in goldens("stream.txt")
+    if golden.wire_name == "gemini" and golden.case != "error-first"
+]
+
+
+@pytest.mark.parametrize("golden", GOLDENS, ids=str)
+def test_a_recorded_request_goes_through_byte_for_byte(
+    house: House, google: Stage, golden: Golden
+) -> None:
+    google.play(answer(0, streamed=False))
+    path = f"/v1beta/models/google-0/{MODEL}:generateContent"
+    plain.request(house.gateway.base_url, "POST", path, golden.read())
+    assert google.request.body == golden.read()
+
+
+@pytest.mark.parametrize("golden", STREAMS, ids=str)
+@pytest.mark.parametrize("step", [7, 1000])
+def test_a_recorded_stream_goes_through_however_it_is_cut_up(
+    house: House, google: Stage, golden: Golden, step: int
+) -> None:
+    body = golden.read()
+    pieces = [body[start : start + step] for start in range(0, len(body), step)]
+    google.play(http1.stream(*pieces))
+    path = f"/v1beta/models/google-0/{MODEL}:streamGenerateContent?alt=sse"
+    asked = {"contents": [{"parts": [{"text": "hi"}]}]}
+    got = plain.request(house.gateway.base_url, "POST", path, asked).body
+    own = msgspec.json.encode(MODEL).strip(b'"')
+    said = _MODEL.sub(b'"modelVersion":"google-0/%b"' % own, body)
+    assert got == said
+
+
+_MODEL = re.compile(rb'"modelVersion"\s*:\s*"[^"]*"')
