@@ -59,7 +59,12 @@ def test_everything_locked_has_hashes(level: str):
 
 
 @pytest.mark.parametrize(
-    "name", [*(f"requirements/{level}.txt" for level in LEVELS), "tests/node/package-lock.json"]
+    "name",
+    [
+        *(f"requirements/{level}.txt" for level in LEVELS),
+        "tests/node/package-lock.json",
+        "tests/agents/node/package-lock.json",
+    ],
 )
 def test_no_lock_names_a_registry(name: str):
     text = (ROOT / name).read_text()

@@ -58,7 +58,7 @@ type = "vertex"
 base_url = "{self.vertex.base_url}"
 project = "project-8"
 region = "europe-west1"
-models = ["unused-*"]
+models = ["unused-*", "gemini-2.5-flash"]
 service_account_file = "{self.key}"
 """
 
@@ -288,3 +288,53 @@ def test_googles_own_errors_are_told_in_the_callers_dialect(
     told = caller.told(answer.body)
     assert (answer.status, told.type) == (error.status, error.told)
     assert "Google says so" in told.message
+
+
+GEMINI = {
+    "candidates": [
+        {"content": {"parts": [{"text": TEXT}], "role": "model"}, "finishReason": "STOP"}
+    ],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7},
+}
+
+
+@case(26)
+@STREAM
+def test_gemini_is_at_google_s_own_place_and_is_sent_no_ids(
+    running: Gateway, cloud: Cloud, stream: bool
+):
+    frame = b"data: " + msgspec.json.encode(GEMINI) + b"\r\n\r\n"
+    cloud.vertex.play(http1.stream(frame) if stream else [http1.answer(200, GEMINI)])
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = {
+        "model": "cloud/gemini-2.5-flash",
+        "stream": stream,
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "ok"},
+        ],
+    }
+    answer = plain.post(running.base_url, OPENAI.path, asked)
+    assert answer.status == 200
+    assert TEXT.encode() in answer.body
+    request = cloud.vertex.request
+    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    assert request.target == (
+        "/v1/projects/project-8/locations/europe-west1/publishers/google"
+        f"/models/gemini-2.5-flash:{verb}"
+    )
+    assert (request.header("authorization") or "").startswith("Bearer ya29.token-")
+    contents = msgspec.json.decode(request.body)["contents"]
+    assert contents[1]["parts"] == [{"functionCall": {"name": "f", "args": {}}}]
+    assert "id" not in contents[2]["parts"][0]["functionResponse"]
+
+
+@case(106)
+def test_an_error_of_vertex_in_a_list_is_the_caller_s_own(running: Gateway, cloud: Cloud):
+    error = {"code": 400, "message": "no such field", "status": "INVALID_ARGUMENT"}
+    cloud.vertex.play([http1.answer(400, [{"error": error}])])
+    asked = OPENAI.ask("cloud/gemini-2.5-flash")
+    answer = plain.post(running.base_url, OPENAI.path, asked)
+    assert answer.status == 400
+    assert "no such field" in OPENAI.told(answer.body).message

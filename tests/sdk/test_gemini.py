@@ -1,5 +1,6 @@
 """Google's own SDK against the gateway, in front of emulators of several APIs."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import closing
 
@@ -7,9 +8,14 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from tests.sdk.conftest import ALL, FEW, Behind
+from tests.sdk.conftest import ALL, FEW, Behind, played
+from tests.support import http1
 from tests.support.aimock import Aimock, fixture
 from tests.support.cases import case
+from tests.support.dialects import OPENAI
+from tests.support.upstream import Do
+
+PLAYED = played(OPENAI)
 
 
 @pytest.fixture(params=["v1beta", "v1"])
@@ -143,3 +149,26 @@ def test_a_key_s_rights_hold(behind: Behind) -> None:
         with pytest.raises(errors.ClientError) as refused:
             few.models.generate_content(model=behind.mocked["gemini"], contents="Hi")
         assert refused.value.code in (403, 404)
+
+
+def test_the_async_client_streams_too(behind: Behind, aimock: Aimock) -> None:
+    async def asked() -> str:
+        options = types.HttpOptions(base_url=behind.gateway.base_url)
+        async with genai.Client(api_key=ALL, http_options=options).aio as client:
+            stream = await client.models.generate_content_stream(
+                model=behind.mocked["anthropic"], contents="Count"
+            )
+            return "".join([chunk.text or "" async for chunk in stream])
+
+    aimock.add(fixture("Count", {"content": "one two three four"}, chunkSize=4))
+    assert asyncio.run(asked()) == "one two three four"
+
+
+@case(92)
+def test_a_stream_that_breaks_raises(client: genai.Client, behind: Behind) -> None:
+    behind.openai.play([http1.stream_head(), *map(http1.chunk, OPENAI.frames()[:3]), Do.CLOSE])
+    heard: list[str] = []
+    with pytest.raises(errors.APIError):
+        for chunk in client.models.generate_content_stream(model=PLAYED, contents="Hi"):
+            heard.append(chunk.text or "")  # noqa: PERF401 # one by one: what came before it
+    assert any(heard)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from modelmux.errors import UpgradeRequired
 from modelmux.ingress import gemini as gemini_doors
+from modelmux.ingress import ollama as ollama_doors
 from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.control import Control
 from modelmux.ingress.endpoint import Current, ModelDoor
@@ -12,7 +13,7 @@ from modelmux.ingress.health import Health
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.listing import ModelsDoor
 from modelmux.ingress.routes import Methods, Routes, Table
-from modelmux.wire import anthropic_messages, gemini, openai_chat
+from modelmux.wire import anthropic_messages, gemini, ollama_chat, openai_chat
 from modelmux.wire.base import Wire
 
 NewId = Callable[[], str]
@@ -89,6 +90,7 @@ def _model_doors(
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
     ask = gemini_doors.doors(current, new_id, now)
     exact["/v1beta/models"] = {"GET": models}
+    exact |= ollama_doors.doors(current, new_id, now)
     # Google's SDK asks below `/v1` too, where OpenAI's has its list of models.
     prefixes: dict[str, Methods] = {
         f"{prefix}/models/": {"GET": models, "POST": ask}
@@ -117,6 +119,8 @@ def _routes(
 def _dialect(request: HttpRequest) -> Wire:
     """What a caller of this path speaks, as far as it can be told."""
     headers, path = request.headers, request.path
+    if path.startswith("/api/"):
+        return ollama_chat.WIRE
     if "/messages" in path or "anthropic-version" in headers:
         return anthropic_messages.WIRE
     if "/v1beta/" in path or "x-goog-api-key" in headers or "x-goog-api-client" in headers:

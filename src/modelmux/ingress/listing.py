@@ -48,7 +48,7 @@ class ModelsDoor:
             rows = surface.rows(caller)
             wanted = request.parameters.get("id")
             if wanted is not None:
-                row = _find(rows, wanted, surface.registry.targets(wanted, caller))
+                row = find(rows, wanted, surface.registry.targets(wanted, caller))
                 body = one(row)
             else:
                 body = several(rows, request.query)
@@ -108,7 +108,7 @@ def _owner(row: ModelRow) -> str:
     return row.targets[0].partition("/")[0] if len(row.targets) == 1 else OWNER
 
 
-def _find(rows: Sequence[ModelRow], wanted: str, targets: Sequence[str]) -> ModelRow:
+def find(rows: Sequence[ModelRow], wanted: str, targets: Sequence[str]) -> ModelRow:
     """The model called `wanted`, also if no list has it.
 
     A glob may take it, or a provider's name stand before it: `targets` are those who offer it.

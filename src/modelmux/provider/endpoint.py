@@ -1,5 +1,6 @@
 """Where a provider's operations are: request heads, made once and kept as bytes."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -106,7 +107,7 @@ class Endpoint:
                 continue
             for stream in (False, True):
                 own = wire.paths.get(operation + _STREAM) if stream else None
-                path = self._prefix + _filled(own or template, settings)
+                path = _resolved(self._prefix + _filled(own or template, settings))
                 key = (wire.wire, operation, stream)
                 if _MODEL in path:
                     self._templates[key] = path
@@ -116,6 +117,11 @@ class Endpoint:
     def _head(self, path: str) -> bytes:
         line = f"POST {path} HTTP/1.1\r\nhost: {self.origin.authority}\r\n"
         return line.encode("ascii") + self.fields
+
+
+def _resolved(path: str) -> str:
+    """`path` with `..` taken for the segment before it: an operation may be beside the version."""
+    return posixpath.normpath(path) if "/../" in path else path
 
 
 def _filled(template: str, settings: Mapping[str, str]) -> str:

@@ -508,3 +508,19 @@ def test_closing_leaves_connections_that_others_use():
             other._pool.check_open()
 
     asyncio.run(run())
+
+
+def test_google_s_key_is_passed_through_where_google_looks_for_it():
+    host = Making(Provider(name="p", type="gemini", auth="passthrough")).host
+    assert host.passthrough is not None
+    assert host.passthrough({"x-goog-api-key": "k"}) == b"x-goog-api-key: k\r\n"
+    assert host.passthrough({"authorization": "Bearer t"}) == b"authorization: Bearer t\r\n"
+    assert host.passthrough({}) == b""
+
+
+def test_models_of_vertex_are_at_their_publisher_s_place():
+    provider = Provider(name="v", type="vertex", project="p", region="global")
+    built = Making(provider).built
+    assert built.profile("v/gemini-2.5-pro").reasoning == "budget"
+    assert not built.profile("v/gemini-2.5-pro").tool_ids
+    assert built.profile("v/claude-sonnet-5").tool_ids

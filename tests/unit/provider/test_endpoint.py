@@ -176,3 +176,13 @@ def test_a_setting_that_is_missing_is_named():
         Endpoint(row)
     endpoint = Endpoint(row, settings={"project": "example.com:p q"})
     assert path_of(endpoint.head("w", "chat")) == "/v1/projects/example.com:p%20q/x"
+
+
+def test_an_operation_may_be_beside_the_version():
+    row = catalog.load().provider("ollama")
+    for base_url in ("http://h:1", "http://h:1/v1", "http://h:1/v1/chat/completions"):
+        made = Endpoint(row, base_url=base_url)
+        assert made.head("ollama.chat", "chat").startswith(b"POST /api/chat HTTP/1.1\r\n")
+        assert made.head("openai.chat", "chat").startswith(b"POST /v1/chat/completions HTTP/1.1")
+    behind = Endpoint(row, base_url="http://h:1/there/v1")
+    assert behind.head("ollama.generate", "chat").startswith(b"POST /there/api/generate HTTP/1.1")

@@ -134,6 +134,7 @@ class Encoder:
         opened = self._open = _Open(self._blocks, part, prefix)
         if isinstance(part, Reasoning) and part.origin != NAME and not part.text:
             opened.held = start  # thinking that only another provider can read stays empty
+            self._sign(part.signature or "")
             return b""
         self._blocks += 1
         if isinstance(part, Text | Refusal):

@@ -12,6 +12,7 @@ Pieces are server-sent events, or, from servers that were not asked for these, t
 one JSON array: the first byte tells.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import assert_never
 
@@ -58,6 +59,9 @@ INTERRUPTED = Failure(
 )
 
 _PING = Ping()
+
+_lone_piece = re.compile(rb"data: (\{[^\r\n]*)(?:\r\n\r\n|\n\n)").fullmatch
+"""What most reads are: one piece, with the line ends that Google writes or with plain ones."""
 
 
 class _PlainPart(Struct, forbid_unknown_fields=True):
@@ -116,7 +120,9 @@ class Decoder:
         try:
             if not self._framed:
                 data = self._frame(data)
-            if self._array is not None:
+            if self._open is not None and self._frames.between and (lone := _lone_piece(data)):
+                self._read(lone[1], out)
+            elif self._array is not None:
                 for element in self._array.feed(data):
                     self._read(element, out)
             else:
@@ -183,6 +189,9 @@ class Decoder:
             raise extra.invalid(exc, "", ProtocolViolation) from None
 
     def _read_whole(self, data: bytes, out: list[Event]) -> None:
+        if data.startswith(b"[") and b'"error"' in data:  # an error, wrapped in a list
+            self._fail(errors.decode(200, data), out)
+            return
         chunk, unknown = _chunk.decode(data)
         if "/error" in unknown:
             self._fail(errors.decode(200, data), out)

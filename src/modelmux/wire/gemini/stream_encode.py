@@ -57,8 +57,9 @@ class Encoder:
         match event:
             case PartDelta(text=text):
                 if self._end_delta:
-                    self._note(event)
-                    return self._framed(_TEXT + _json(text) + self._end_delta) if text else b""
+                    if event.citation is not None or event.signature:
+                        self._note(event)
+                    return self._said(text) if text else b""
                 self._held.append(event)
                 return b""
             case PartStart(part=part):
@@ -75,6 +76,13 @@ class Encoder:
                 return b""
             case _:
                 assert_never(event)
+
+    def _said(self, text: str) -> bytes:
+        """More of the text or the thought that is open."""
+        data = _TEXT + _json(text) + self._end_delta
+        if self._array is not None:
+            return self._array.element(data)
+        return b"data: %b\r\n\r\n" % data  # what is encoded here has no line ends
 
     def _framed(self, data: bytes) -> bytes:
         if self._array is not None:
@@ -108,7 +116,7 @@ class Encoder:
                 self._end_delta = _END_THOUGHT + self._ending
             case _:
                 return b""
-        return self._framed(_TEXT + _json(text) + self._end_delta) if text else b""
+        return self._said(text) if text else b""
 
     def _note(self, event: PartDelta) -> None:
         """Keep what is said at the end of the part."""

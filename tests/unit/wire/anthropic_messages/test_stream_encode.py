@@ -420,3 +420,11 @@ def test_the_sdk_reads_every_stream(parts):
     expected = [block for block in whole["content"] if block != empty]
     told = [block.to_dict(exclude_none=True) for block in snapshot.content]
     assert [block for block in told if block != empty] == expected
+
+
+def test_a_signature_that_comes_whole_is_sealed_too() -> None:
+    part = Reasoning("", "c2ln", origin="gemini")
+    encoder = Encoder(Envelope("m", stream=True))
+    told = [ev.Start("r", "m"), ev.PartStart(0, part), ev.PartEnd(0)]
+    data = b"".join([encoder.encode(event) for event in told])
+    assert b'"data":"modelmux/gemini:s:c2ln"' in data
