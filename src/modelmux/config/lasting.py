@@ -10,6 +10,7 @@ import time
 
 from modelmux.config.schema import Config
 from modelmux.config.secrets import secrets
+from modelmux.ingress.sandbox import Watchers
 from modelmux.layer.retry import RetryBudget
 from modelmux.telemetry.lines import JsonLines, Level, Lines, TextLines
 from modelmux.telemetry.log import LogWriter
@@ -25,6 +26,7 @@ class Telemetry:
         """Tell what `config` wants told, on stderr unless `output` is given."""
         self.redactor = Redactor(secrets(config))
         self.metrics = Metrics()
+        self.watchers = Watchers()
         self.log = LogWriter(
             self._lines(config),
             self.redactor,

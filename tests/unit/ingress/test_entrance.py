@@ -41,7 +41,7 @@ def test_a_listener_that_says_nothing_changes_nobody():
         Identity(key="a"),
         Identity(models=("m",)),
         Identity(tags={"a": "b"}),
-        Identity("admin"),
+        Identity("admin", asks=False),
     ],
 )
 def test_a_listener_with_an_identity_changes_callers(identity: Identity):
