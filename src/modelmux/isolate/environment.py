@@ -16,8 +16,10 @@ _SECRET: Final = re.compile(
 _WHOLE: Final = re.compile(
     r"(?:ALL|HTTPS?|FTP|NO)_PROXY"
     r"|(?:SSH|GPG|DBUS|DOCKER|PODMAN|CONTAINERD|XAUTHORITY|VAULT|AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK"
-    r"|KUBE|MODELMUX|OPENAI|ANTHROPIC|GEMINI|CLAUDE|CODEX|OLLAMA|VERTEX|LISTEN|NOTIFY|SESSION)"
-    r"(?:_?[A-Z0-9_]*)"
+    r"|KUBE|MODELMUX|LISTEN|NOTIFY|SESSION)(?:_?[A-Z0-9_]*)"
+    r"|(?:OPENAI|ANTHROPIC|GEMINI|CLAUDE|CODEX|OLLAMA|VERTEX)_(?:[A-Z0-9_]*_)?"
+    r"(?:URL|BASE|HOST|ENDPOINT|HOME|DIR|SOCKET|PORT|PROJECT|LOCATION|REGION|ORGANIZATION|BEDROCK"
+    r"|VERTEX|FOUNDRY)(?:_[A-Z]+)?"
     r"|DISPLAY|WAYLAND_DISPLAY|WAYLAND_SOCKET|PULSE_SERVER|PIPEWIRE_REMOTE|TMUX|STY|BASH_ENV|ENV"
     r"|DATABASE_URL|REDIS_URL|LD_PRELOAD"
 )
@@ -78,6 +80,8 @@ def gateway(base_url: str, model: str) -> dict[str, str]:
         "AIDER_ANALYTICS": "false",
         "AIDER_CHECK_UPDATE": "false",
         "GEMINI_TELEMETRY_ENABLED": "false",
+        # Without a terminal it works in no folder that it was not told to trust, and asks nobody.
+        "GEMINI_CLI_TRUST_WORKSPACE": "true",
     }
     if model:
         said |= _default_model(model)

@@ -27,7 +27,7 @@ from modelmux.isolate.environment import DUMMY_KEY, gateway, scrubbed
         *("GOOGLE_APPLICATION_CREDENTIALS", "AZURE_CLIENT_ID", "VAULT_ADDR", "SENTRY_DSN"),
         *(
             "OPENAI_BASE_URL",
-            "ANTHROPIC_MODEL",
+            "CLAUDE_CODE_USE_VERTEX",
             "CODEX_HOME",
             "MODELMUX_MODE",
             "LISTEN_FDS",
@@ -58,7 +58,15 @@ def test_what_looks_like_a_secret_is_withheld_whatever_its_name(value: str):
     [
         *("PATH", "HOME", "LANG", "TERM", "COLORTERM", "SHELL", "USER", "PWD", "EDITOR", "TZ"),
         *("VIRTUAL_ENV", "NVM_DIR", "GOPATH", "CARGO_HOME", "JAVA_HOME", "PYTHONPATH", "LS_COLORS"),
-        *("XDG_RUNTIME_DIR", "NODE_OPTIONS", "COMPOSE_PROJECT_NAME", "MONKEY", "AUTHOR", "PATTERN"),
+        *(
+            "XDG_RUNTIME_DIR",
+            "NODE_OPTIONS",
+            "ANTHROPIC_MODEL",
+            "CLAUDE_CODE_EFFORT_LEVEL",
+            "MONKEY",
+            "AUTHOR",
+            "PATTERN",
+        ),
     ],
 )
 def test_everything_else_is_left(name: str):
