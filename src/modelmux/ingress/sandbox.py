@@ -272,7 +272,7 @@ class _Teller:
             record.duration_s,
             usage.input_tokens,
             usage.output_tokens,
-            None if cost is None else str(cost),
+            None if cost is None else f"{cost:f}",
             record.error,
         )
         self._send(Told(call=told))

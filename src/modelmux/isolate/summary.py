@@ -51,7 +51,7 @@ class Summary:
             "failed": self.failed,
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
-            "cost_usd": str(self.cost_usd),
+            "cost_usd": f"{self.cost_usd:f}",
             "calls_without_price": self.unpriced,
             "models": self.models,
             "names": self.names,
