@@ -53,7 +53,15 @@ class Entrance:
     Its identity may be changed while it is open, and holds from the next request on.
     """
 
-    __slots__ = ("_peer", "begun", "calls_left", "identity", "name", "transports")
+    __slots__ = (
+        "_peer",
+        "begun",
+        "calls_left",
+        "identity",
+        "max_connections",
+        "name",
+        "transports",
+    )
 
     def __init__(
         self,
@@ -79,6 +87,14 @@ class Entrance:
         self.calls_left = budget_calls
         self.transports: set[asyncio.BaseTransport] = set()
         """Connections that are open, where somebody may have to close them."""
+        self.max_connections: int | None = None
+        """How many that may be; `None`: any number. One that is too many is closed at once."""
+
+    def enter(self, transport: asyncio.Transport) -> None:
+        """A connection has come in."""
+        self.transports.add(transport)
+        if self.max_connections is not None and len(self.transports) > self.max_connections:
+            transport.abort()
 
     def admit(self) -> None:
         """Count a call. Raises `LimitExceeded` where no more are let in."""

@@ -30,6 +30,9 @@ MAX_REQUEST_BYTES: Final = 65_536
 MAX_SANDBOXES: Final = 256
 """At once. Each is a listening socket, and a connection to whoever made it."""
 
+MAX_CONNECTIONS: Final = 512
+"""Of one sandbox, which could take all descriptors from everybody else."""
+
 MAX_UNREAD_BYTES: Final = 8 * 1024 * 1024
 """What is kept for somebody who does not read; then lines are left out, and counted."""
 
@@ -182,6 +185,7 @@ class Sandboxes:
             budget_calls=request.budget_calls,
             peer=Peer(request.name, uid=uid, gid=gid, pid=pid),
         )
+        entrance.max_connections = MAX_CONNECTIONS
         await self._doors.open(sock, entrance)
         self._event(f"sandbox {request.name} opened")
         tell = _Teller(line)

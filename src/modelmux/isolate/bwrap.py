@@ -71,7 +71,8 @@ def arguments(view: View, resolv: int, files: Sequence[tuple[str, int]]) -> list
     for path in view.hide:
         told += ["--tmpfs", path] if os.path.isdir(path) else ["--ro-bind", "/dev/null", path]
     for path in view.sockets:
-        if not any(hidden.is_below(path, folder) for folder in hidden.FRESH):
+        is_gone = any(hidden.is_below(path, folder) for folder in (*hidden.FRESH, *view.hide))
+        if not is_gone and hidden.is_reachable(path, os.geteuid()):
             told += ["--ro-bind", "/dev/null", path]
     if os.path.exists("/etc/resolv.conf"):
         told += ["--ro-bind-data", str(resolv), os.path.realpath("/etc/resolv.conf")]

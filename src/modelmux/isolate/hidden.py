@@ -114,6 +114,23 @@ def is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
+def is_reachable(path: str, uid: int) -> bool:
+    """Whether a user without privileges gets through all folders down to `path`.
+
+    A folder of a group is taken to be let through: who is in it is not asked.
+    """
+    names = path.split("/")
+    return all(_enters("/".join(names[:at]) or "/", uid) for at in range(1, len(names)))
+
+
+def _enters(folder: str, uid: int) -> bool:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return False
+    return bool(status.st_mode & (0o100 if status.st_uid == uid else 0o011))
+
+
 def _is_socket(path: str) -> bool:
     try:
         return stat.S_ISSOCK(os.stat(path).st_mode)

@@ -56,7 +56,7 @@ def make(options: Options, environ: Mapping[str, str]) -> Plan:
     view = View(
         workdir=workdir,
         home=home if is_overlaid or options.backend == "bwrap" else "",
-        runtime=runtime if os.path.isabs(runtime) else "",
+        runtime=os.path.realpath(runtime) if os.path.isabs(runtime) else "",
         hide=_hide(options, home, environ),
         sockets=_sockets(),
         files=files,

@@ -161,15 +161,13 @@ def _home(home: str, tree: int) -> None:
 
 
 def _runtime(path: str) -> None:
-    """An empty `$XDG_RUNTIME_DIR`."""
+    """An empty `$XDG_RUNTIME_DIR`: in one of the folders that are empty, or in front of what is."""
     if not path:
         return
-    try:
+    if any(hidden.is_below(path, folder) for folder in hidden.FRESH):
         os.makedirs(path, 0o700, exist_ok=True)
-        os.chmod(path, 0o700)
-    except OSError:
-        if os.path.isdir(path):
-            _tmpfs(path, "700")
+    elif os.path.isdir(path):
+        _tmpfs(path, "700")
 
 
 def _attach(tree: int, view: View) -> None:

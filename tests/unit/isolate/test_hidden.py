@@ -8,6 +8,7 @@ from modelmux.isolate.hidden import (
     existing,
     has_relative_names,
     is_below,
+    is_reachable,
     sockets,
     working_directories,
 )
@@ -54,3 +55,18 @@ def test_a_folder_is_below_itself_and_not_below_its_namesake():
     assert is_below("/a", "/a")
     assert is_below("/a", "/")
     assert not is_below("/ab", "/a")
+
+
+def test_who_may_enter_every_folder_reaches_a_file(tmp_path: Path):
+    inner = tmp_path / "a/b"
+    inner.mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "a", inner):
+        folder.chmod(0o755)
+    usual = str(inner / "s")
+    above = is_reachable(str(tmp_path), 4711)
+    assert is_reachable(usual, 4711) == above
+    assert is_reachable(usual, os.getuid())
+    (tmp_path / "a").chmod(0o700)
+    assert not is_reachable(usual, 4711)
+    assert is_reachable(usual, os.getuid())
+    assert not is_reachable("/no/such/folder/s", os.getuid())
