@@ -10,13 +10,13 @@ import time
 
 from modelmux.config.schema import Config
 from modelmux.config.secrets import secrets
-from modelmux.ingress.sandbox import Watchers
 from modelmux.layer.retry import RetryBudget
 from modelmux.telemetry.lines import JsonLines, Level, Lines, TextLines
 from modelmux.telemetry.log import LogWriter
 from modelmux.telemetry.metrics import Metrics
 from modelmux.telemetry.output import FdOutput, Output
 from modelmux.telemetry.redact import Redactor
+from modelmux.telemetry.watchers import Watchers
 
 
 class Telemetry:

@@ -23,6 +23,7 @@ from msgspec import Struct
 from modelmux.ingress.entrance import Entrance, Identity, credentials
 from modelmux.target.call import Peer
 from modelmux.target.record import CallRecord
+from modelmux.telemetry.watchers import Watchers
 
 MAX_REQUEST_BYTES: Final = 65_536
 """A request is a few names."""
@@ -95,28 +96,6 @@ class Doors(Protocol):
 
     async def open(self, sock: socket.socket, entrance: Entrance) -> None: ...
     def drop(self, entrance: Entrance) -> None: ...
-
-
-class Watchers:
-    """Those who want to know of the calls of a listener, by its name."""
-
-    def __init__(self) -> None:
-        self._by_listener: dict[str, Callable[[CallRecord], None]] = {}
-
-    def add(self, listener: str, told: Callable[[CallRecord], None]) -> None:
-        """Tell of every call that ends from now on."""
-        self._by_listener[listener] = told
-
-    def remove(self, listener: str) -> None:
-        """Tell no more."""
-        del self._by_listener[listener]
-
-    def sink(self, record: CallRecord) -> None:
-        """Pass a record on to who wants it. Steps of a composition are in its own record."""
-        if self._by_listener and not record.parent_id:
-            told = self._by_listener.get(record.peer.listener)
-            if told is not None:
-                told(record)
 
 
 class Sandboxes:

@@ -10,10 +10,11 @@ import pytest
 
 from modelmux.ingress import sandbox
 from modelmux.ingress.entrance import Entrance
-from modelmux.ingress.sandbox import Reply, Request, Sandboxes, Told, Watchers
+from modelmux.ingress.sandbox import Reply, Request, Sandboxes, Told
 from modelmux.ir.response import Usage
 from modelmux.target.call import Peer
 from modelmux.target.record import CallRecord
+from modelmux.telemetry.watchers import Watchers
 from tests.unit.transport.loopback import until
 
 
