@@ -124,7 +124,7 @@ def test_every_command_that_a_page_shows_exists():
         for line in re.findall(
             r"^(?:\w+=\S+ )*modelmux ([^&|;\n]+)", path.read_text(), re.MULTILINE
         ):
-            words = line.partition("#")[0].split()
+            words = line.partition("#")[0].partition(" -- ")[0].split()
             if words[0] not in COMMANDS:
                 continue
             command = loaded_command(words[0])

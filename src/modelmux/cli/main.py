@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     if first.startswith("-"):
         return _guarded("serve", rest, debug=debug)
+    if first == "isolate" and not debug and (code := _isolated(more)) is not None:
+        return code
     if first in COMMANDS:
         return _guarded(first, more, debug=debug)
     return _unknown(first)
@@ -44,6 +46,21 @@ def _take_debug(arguments: list[str]) -> bool:
     found = "--debug" in arguments[:end]
     arguments[:end] = [each for each in arguments[:end] if each != "--debug"]
     return found
+
+
+def _isolated(arguments: Sequence[str]) -> int | None:
+    """Run `modelmux isolate` without the library of commands, which takes longer than all of it.
+
+    `None`: the command line is not as simple as that.
+    """
+    from modelmux.isolate.options import parse
+
+    options = parse(arguments)
+    if options is None:
+        return None
+    from modelmux.isolate import wrapper
+
+    return wrapper.main(options)
 
 
 def _guarded(name: str, arguments: Sequence[str], *, debug: bool) -> int:

@@ -58,7 +58,11 @@ def surface(
     builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now), earlier)
     built = builder.add_all(config)
     recorder = built.recorder = Recorder(
-        telemetry.metrics, [telemetry.log.write], prices=built.tariff, now=now, unix_time=time.time
+        telemetry.metrics,
+        [telemetry.log.write, telemetry.watchers.sink],
+        prices=built.tariff,
+        now=now,
+        unix_time=time.time,
     )
     registry = Registry(
         built.offers,

@@ -156,11 +156,14 @@ def service_account(checked: Checked, path: KeyPath, file: str, text: str) -> No
         checked.place.warn((*path, key), warning)
 
 
-URL_HINT = "write https://HOST/…, http://HOST:PORT/… or unix:PATH"
+_VSOCK = re.compile(r"vsock:[0-9]{1,10}:[0-9]{1,10}(:/[!-~]*)?")
+URL_HINT = "write https://HOST/…, http://HOST:PORT/…, unix:PATH or vsock:CID:PORT"
 
 
 def url_problem(text: str) -> str:
     """Why a text is no URL of a provider; empty if it is one. Does not quote it."""
+    if text.startswith("vsock:"):
+        return "" if _VSOCK.fullmatch(text) else "expected vsock:CID:PORT, or vsock:CID:PORT:/PATH"
     if text.startswith("unix:"):
         return "" if text.removeprefix("unix:").strip("/") else "expected a path after unix:"
     try:

@@ -71,7 +71,8 @@ def open_all(wanted: Sequence[Place]) -> list[Opened]:
 
 def identity(said: Listener) -> Identity:
     """What a listener makes of its callers."""
-    return Identity(said.surface, said.key, said.models, said.tags, said.region)
+    asks = said.surface != "admin"  # who may open an admin's file may do more than call
+    return Identity(said.surface, said.key, said.models, said.tags, said.region, asks)
 
 
 def _place(said: Listener) -> Place:

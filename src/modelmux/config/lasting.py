@@ -16,6 +16,7 @@ from modelmux.telemetry.log import LogWriter
 from modelmux.telemetry.metrics import Metrics
 from modelmux.telemetry.output import FdOutput, Output
 from modelmux.telemetry.redact import Redactor
+from modelmux.telemetry.watchers import Watchers
 
 
 class Telemetry:
@@ -25,6 +26,7 @@ class Telemetry:
         """Tell what `config` wants told, on stderr unless `output` is given."""
         self.redactor = Redactor(secrets(config))
         self.metrics = Metrics()
+        self.watchers = Watchers()
         self.log = LogWriter(
             self._lines(config),
             self.redactor,

@@ -15,6 +15,7 @@ APP = "modelmux"
 PROJECT_FILE = "modelmux.toml"
 _FILE = "config.toml"
 _CONTROL = "control-{pid}.sock"
+_SANDBOX = "sandbox-{pid}.sock"
 
 
 class Directories(Struct, frozen=True):
@@ -40,6 +41,10 @@ class Directories(Struct, frozen=True):
     def control_socket(self, pid: int) -> Path:
         """Where the gateway of a process is controlled."""
         return self.runtime / _CONTROL.format(pid=pid)
+
+    def sandbox_socket(self, pid: int) -> Path:
+        """Where the gateway of a process takes the sockets of sandboxes."""
+        return self.runtime / _SANDBOX.format(pid=pid)
 
     def control_sockets(self) -> list[Path]:
         """Every control socket there is, those of gateways that died included."""

@@ -221,8 +221,8 @@ class Provider(Table, frozen=True):
     type: Name
     """A row of the provider catalogue, or `openai_compatible`."""
     base_url: str = ""
-    """Where its API is, with or without the version segment; also unix:PATH. Empty: the
-    catalogue's."""
+    """Where its API is, with or without the version segment; also unix:PATH and vsock:CID:PORT.
+    Empty: the catalogue's."""
     api_key: Secret = ""
     """The key it gave us: `${VAR}` or `file:PATH` keep it out of this file."""
     api_keys: tuple[Secret, ...] = ()

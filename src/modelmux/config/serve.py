@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from modelmux import __version__
-from modelmux.config import vertex, watch
+from modelmux.config import sandboxes, vertex, watch
 from modelmux.config.entrances import open_all, places
 from modelmux.config.gateway import Gateway
 from modelmux.config.listening import Listening, check_exposure
@@ -106,12 +106,17 @@ async def _serve(loaded: Loaded, listening: Listening, load: Load | None) -> Non
             controls = _control_listeners(gateway)
             for listener in controls:
                 stack.callback(listener.close)
+            taking = sandboxes.open_listener(gateway)
+            for listener in taking:
+                stack.callback(listener.close)
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(control_server, [each.socket for each in controls]))
                 group.create_task(_announce(server, gateway, listening))
                 following = group.create_task(_follow(gateway, server, reloader))
+                isolating = group.create_task(sandboxes.take(gateway, server, taking))
                 await server.serve_at(listening.sockets)
                 following.cancel()
+                isolating.cancel()
                 control_server.stop(now=True)
         log.event("info", "stopped", pid=os.getpid())
 

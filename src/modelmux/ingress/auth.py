@@ -40,11 +40,15 @@ class Keyring:
             return self._by_secret(request)
         if identity.key:
             caller = self._by_name(identity.key)
-        elif identity.surface == "admin":
-            caller = ANONYMOUS  # who may open it may do more than call
+        elif not identity.asks:
+            caller = ANONYMOUS
         else:
             caller = self._by_secret(request)
         return self._at(identity, caller)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a key of that name."""
+        return name in self._named
 
     def _by_name(self, name: str) -> Caller:
         caller = self._named.get(name)

@@ -76,8 +76,8 @@ class ModelDoor:
             return refuse(saturated, self.wire, id_)
         caller, model = ANONYMOUS, ""
         try:
-            caller = surface.keyring.identify(request)
             request.entrance.admit()
+            caller = surface.keyring.identify(request)
             request.check()
             envelope = self._envelope(request)
             model = envelope.model

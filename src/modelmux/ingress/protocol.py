@@ -82,7 +82,7 @@ class Protocol(HttpToolsProtocol):
         stream = cast("asyncio.Transport", transport)
         super().connection_made(stream)
         self.peer = self.entrance.peer(stream)
-        self.entrance.transports.add(stream)
+        self.entrance.enter(stream)
         self._joining = JoiningTransport(stream)
         self.transport = cast("asyncio.Transport", self._joining)
 

@@ -1,6 +1,8 @@
 """Opening a connection to an origin: addresses, sockets, TLS."""
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -31,6 +33,8 @@ async def dial(origin: Origin, trust: Tls, make: Callable[[], Connection]) -> Co
     loop = asyncio.get_running_loop()
     if origin.socket_path:
         return await _dial_unix(loop, origin.socket_path, make)
+    if origin.cid is not None:
+        return await _dial_vsock(loop, origin.cid, origin.port, make)
     context: ssl.SSLContext | None = tls.context(trust) if origin.is_tls else None
     transport, connection = await loop.create_connection(
         make,
@@ -57,6 +61,42 @@ async def _dial_unix(
         raise
     _, connection = await loop.create_unix_connection(make, sock=sock)
     return connection
+
+
+async def _dial_vsock(
+    loop: asyncio.AbstractEventLoop, cid: int, port: int, make: Callable[[], Connection]
+) -> Connection:
+    sock = vsock()
+    try:
+        sock.setblocking(False)
+        # Not by the loop: uvloop looks every address up that is not a path.
+        code = sock.connect_ex((cid, port))
+        if code == errno.EINPROGRESS:
+            await _writable(loop, sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except (OSError, asyncio.CancelledError):
+        sock.close()
+        raise
+    _, connection = await loop.create_connection(make, sock=sock)
+    return connection
+
+
+def vsock() -> socket.socket:
+    """A socket to virtual machines. Raises `OSError` where there are none."""
+    if not hasattr(socket, "AF_VSOCK"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no vsock")
+    return socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    ready = asyncio.Event()
+    loop.add_writer(sock.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(sock.fileno())
 
 
 async def _connect_unix(sock: socket.socket, address: str) -> None:

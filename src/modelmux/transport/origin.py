@@ -1,5 +1,6 @@
 """Where a target lives: an origin, parsed from the URL in the configuration."""
 
+import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -9,7 +10,11 @@ from typing_extensions import override
 from modelmux.errors import ConfigError
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_HINT: Final = "write http://HOST[:PORT], https://HOST[:PORT], unix:/PATH or unix:@NAME"
+_HINT: Final = "write http://HOST[:PORT], https://…, unix:/PATH, unix:@NAME or vsock:CID:PORT"
+_VSOCK: Final = re.compile(r"([0-9]{1,10}):([0-9]{1,10})(?::(/[!-~]*))?")
+_MOST: Final = 0xFFFF_FFFF - 1
+"""The last of both kinds of numbers stands for any. vsock(7), read 2026-11-20."""
+
 _SOCKET_PATH_BYTES: Final = 107
 """Linux: `sun_path` is 108 bytes, the last of a path being NUL. unix(7), read 2026-11-20."""
 
@@ -18,12 +23,14 @@ class Origin(Struct, frozen=True):
     """Scheme, host and port, or a unix socket, and the path that stands before every request's."""
 
     host: str
-    """Name or address without brackets; `localhost` for a unix socket."""
+    """Name or address without brackets; `localhost` for a unix socket and a vsock."""
     port: int = 0
-    """0 for a unix socket."""
+    """0 for a unix socket; of a vsock, its own kind of port."""
     is_tls: bool = False
     socket_path: str = ""
     """Path of a unix socket, `@NAME` for one in the abstract namespace; empty for TCP."""
+    cid: int | None = None
+    """The virtual machine of a vsock, 2 for the host; `None` for everything else."""
     path: str = ""
     """What the URL said after the host, without a slash at its end: `/v1`, or nothing."""
 
@@ -31,7 +38,8 @@ class Origin(Struct, frozen=True):
     def authority(self) -> str:
         """The value of the `host` header field."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        if self.socket_path or self.port == _DEFAULT_PORTS["https" if self.is_tls else "http"]:
+        is_socket = self.socket_path or self.cid is not None
+        if is_socket or self.port == _DEFAULT_PORTS["https" if self.is_tls else "http"]:
             return host
         return f"{host}:{self.port}"
 
@@ -40,19 +48,24 @@ class Origin(Struct, frozen=True):
         """The origin as messages name it, without the path."""
         if self.socket_path:
             return f"unix:{self.socket_path}"
+        if self.cid is not None:
+            return f"vsock:{self.cid}:{self.port}"
         return f"{'https' if self.is_tls else 'http'}://{self.authority}"
 
 
 def parse(url: str) -> Origin:
-    """The origin of `http://…`, `https://…` or `unix:…`.
+    """The origin of `http://…`, `https://…`, `unix:…` or `vsock:CID:PORT`.
 
-    A path may follow, after a colon in the case of a unix socket, as nginx writes it:
+    A path may follow, after a colon in the case of a socket, as nginx writes it:
     `unix:/run/llm.sock:/v1`, or `http://unix:/run/llm.sock:/v1`. A socket whose path holds
     `:/` cannot be named.
 
     Raises:
         ConfigError: It is none of these, or says what an origin cannot (a query, credentials).
     """
+    for prefix in ("vsock:", "http://vsock:"):
+        if url.startswith(prefix):
+            return _vsock(url, url.removeprefix(prefix))
     for prefix in ("unix:", "http://unix:"):
         if url.startswith(prefix):
             return _unix(url, url.removeprefix(prefix))
@@ -115,6 +128,14 @@ def _unix(url: str, rest: str) -> Origin:
     return Origin(
         host="localhost", socket_path=socket_path, path=f"/{path}".rstrip("/") if path else ""
     )
+
+
+def _vsock(url: str, rest: str) -> Origin:
+    found = _VSOCK.fullmatch(rest)
+    if not found or max(int(found[1]), int(found[2])) > _MOST:
+        raise ConfigError(f"{_shown(url)} names no vsock", hint="write vsock:CID:PORT[:/PATH]")
+    path = (found[3] or "").rstrip("/")
+    return Origin(host="localhost", port=int(found[2]), cid=int(found[1]), path=path)
 
 
 def _shown(url: str) -> str:

@@ -41,7 +41,7 @@ def test_a_listener_that_says_nothing_changes_nobody():
         Identity(key="a"),
         Identity(models=("m",)),
         Identity(tags={"a": "b"}),
-        Identity("admin"),
+        Identity("admin", asks=False),
     ],
 )
 def test_a_listener_with_an_identity_changes_callers(identity: Identity):
@@ -83,3 +83,31 @@ def test_a_virtual_machine_has_a_number(name: object, cid: int | None):
 
 def test_of_a_connection_without_a_socket_nothing_is_known():
     assert Entrance("x").peer(Line()) == Peer("x")
+
+
+class Connection(asyncio.Transport):
+    """A transport that says whether it was cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_cut = False
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+
+def test_a_connection_too_many_is_cut():
+    entrance = Entrance("sandbox")
+    entrance.max_connections = 2
+    lines = [Connection() for _ in range(3)]
+    for line in lines:
+        entrance.enter(line)
+    assert [line.is_cut for line in lines] == [False, False, True]
+
+
+def test_without_a_limit_everybody_is_let_in():
+    entrance = Entrance("tcp")
+    line = Connection()
+    entrance.enter(line)
+    assert entrance.transports == {line}
+    assert not line.is_cut

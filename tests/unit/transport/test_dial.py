@@ -1,6 +1,7 @@
 """Connections that are opened for real, on loopback and unix sockets."""
 
 import asyncio
+import errno
 import os
 import socket
 
@@ -123,5 +124,61 @@ def test_cancelling_a_tls_handshake_closes_what_was_opened(loop, tmp_path):
             with pytest.raises(asyncio.CancelledError):
                 await dialling
             await line.gone()
+
+    play(scene, loop)
+
+
+class Guest(socket.socket):
+    """A vsock of a machine that has none: its far end is a unix socket."""
+
+    def __init__(self, path: str, code: int) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._path = path
+        self._code = code
+        self.asked: object = None
+
+    def connect_ex(self, address: object) -> int:
+        self.asked = address
+        self.connect(self._path)
+        return self._code
+
+
+@pytest.mark.parametrize("code", [0, errno.EINPROGRESS])
+def test_a_vsock_is_dialled_by_number(loop, tmp_path, monkeypatch, code):
+    path = str(tmp_path / "s.sock")
+
+    async def scene():
+        async with serving(unix_path=path) as server:
+            guest = Guest(path, code)
+            monkeypatch.setattr("modelmux.transport.dial.vsock", lambda: guest)
+            connection, owner = await dialled("vsock:42:8000")
+            assert guest.asked == (42, 8000)
+            await server.accept()
+            await ended(connection, owner)
+
+    play(scene, loop)
+
+
+def test_a_guest_that_is_not_there_is_told(loop, tmp_path, monkeypatch):
+    path = str(tmp_path / "s.sock")
+
+    async def scene():
+        async with serving(unix_path=path) as server:
+            guest = Guest(path, errno.ENODEV)
+            monkeypatch.setattr("modelmux.transport.dial.vsock", lambda: guest)
+            with pytest.raises(OSError, match="No such device"):
+                await dialled("vsock:42:8000")
+            assert guest.fileno() == -1
+            await server.accept()
+
+    play(scene, loop)
+
+
+def test_a_system_without_vsock_says_so(loop, monkeypatch):
+    monkeypatch.delattr(socket, "AF_VSOCK", raising=False)
+
+    async def scene():
+        with pytest.raises(OSError, match="this system has no vsock"):
+            await dialled("vsock:2:80")
 
     play(scene, loop)

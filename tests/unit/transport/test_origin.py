@@ -60,6 +60,18 @@ from modelmux.transport.origin import Origin, parse
             "localhost",
             "unix:@llm",
         ),
+        (
+            "vsock:42:8000",
+            Origin(host="localhost", port=8000, cid=42),
+            "localhost",
+            "vsock:42:8000",
+        ),
+        (
+            "http://vsock:2:80:/v1/",
+            Origin(host="localhost", port=80, cid=2, path="/v1"),
+            "localhost",
+            "vsock:2:80",
+        ),
     ],
 )
 def test_an_origin_is_what_its_url_says(url, origin, authority, shown):
@@ -89,6 +101,11 @@ def test_an_origin_is_what_its_url_says(url, origin, authority, shown):
         "http://a..example",
         "unix:",
         "unix:relative.sock",
+        "vsock:",
+        "vsock:any:80",
+        "vsock:2:80:v1",
+        "vsock:4294967295:80",
+        "vsock:2:99999999999",
         "unix:@",
         "unix:/",
         "unix:/a\0b",

@@ -1,0 +1,1 @@
+"""Running a program with no network but the gateway. Standard library only: it starts quickly."""
