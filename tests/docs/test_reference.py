@@ -175,6 +175,10 @@ def header_fields() -> set[str]:
                     found.add(name.decode())
                 case ast.Dict(keys=[ast.Constant(value=bytes() as name)]):
                     found.add(name.decode())
+                case ast.AnnAssign(
+                    target=ast.Name(id="SIMILARITY"), value=ast.Constant(value=bytes() as name)
+                ):
+                    found.add(name.decode())
                 case _:
                     pass
     return found

@@ -178,6 +178,44 @@ cache_if = 'headers["x-team"] == "red"'
     assert words == ["miss", "hit", "bypass", "bypass"]
 
 
+# In other words
+
+
+def test_a_question_in_other_words_gets_the_answer_to_the_one_it_is_like(
+    start_gateway: GatewayStarter, upstream: Stage
+):
+    semantic = '[cache.semantic]\ntarget = "p/embed"\nthreshold = 0.9'
+    config = CONFIG.format(base_url=upstream.base_url, cache=semantic)
+    running = start_gateway(config.replace('models = ["m"', 'models = ["embed", "m"'))
+
+    def script(request: Request) -> list[Part]:
+        if not request.target.endswith("/embeddings"):
+            return _answer(request)
+        vector = [1.0, 0.1 if b"distance" in request.body else 0.0]
+        if b"sun" in request.body:
+            vector = [0.0, 1.0]
+        rows = [{"object": "embedding", "index": 0, "embedding": vector}]
+        usage = {"prompt_tokens": 4, "total_tokens": 4}
+        body = {"object": "list", "model": "embed", "data": rows, "usage": usage}
+        return [http1.answer(200, body)]
+
+    upstream.run(script)
+    assert word(ask(running, text="How far is the moon?")) == "miss"
+    for caller in DIALECTS:
+        alike = ask(running, caller, text="The distance of the moon?")
+        assert word(alike) == "hit"
+        assert 0.9 < float(alike.headers["x-modelmux-cache-similarity"]) < 1
+        assert caller.text_of(alike.body) == TEXT
+    assert word(ask(running, text="How far is the sun?")) == "miss"
+    paths = Counter(request.target for request in upstream.requests)
+    assert paths == {"/v1/chat/completions": 2, "/v1/embeddings": 4}
+    metrics = plain.get(running.base_url, "/metrics").body.decode()
+    assert 'modelmux_cache_answers_total{result="similar"} 2.0' in metrics
+    # Vectors are used and paid, whoever asked for them.
+    assert 'modelmux_tokens_total{model="embed",provider="p",type="input"} 16.0' in metrics
+    assert "modelmux_in_flight 0.0" in metrics
+
+
 # Several at once
 
 

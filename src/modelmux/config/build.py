@@ -72,6 +72,8 @@ def surface(
         default=config.routing.default,
         fallback=_fallbacks(config),
     )
+    if built.cache is not None:
+        caching.add_semantic(config, built.cache, registry)
     return (
         Surface(
             registry,

@@ -5,12 +5,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from modelmux.config.embedder import TargetEmbedder
 from modelmux.config.schema import Config
 from modelmux.config.schema_cache import CacheRule
+from modelmux.errors import ConfigError, GatewayError
 from modelmux.layer.cache import Cache, Policy, Rule, Store
+from modelmux.layer.semantic import Semantic
 from modelmux.store.memory import MemoryStore
 from modelmux.store.redis import RedisStore
+from modelmux.store.vectors import Vectors
+from modelmux.target.call import ANONYMOUS
 from modelmux.target.facts import World
+from modelmux.target.registry import Registry
 from modelmux.target.rules import Condition, compile_condition
 from modelmux.telemetry.log import LogWriter
 
@@ -49,6 +55,23 @@ def build(
         store = MemoryStore(said.max_bytes)
     world = World(hour=lambda: datetime.now().astimezone().hour)
     return Cache(store, policy, world, now=now, unix_time=time.time, place=place)
+
+
+def add_semantic(config: Config, cache: Cache, registry: Registry) -> None:
+    """Have `cache` find what was asked in other words, if `config` wants it.
+
+    Raises:
+        ConfigError: Nobody offers the target, or a library is missing.
+    """
+    said = config.cache.semantic
+    if not said.target:
+        return
+    try:
+        registry.resolve(said.target, ANONYMOUS)
+    except GatewayError as exc:
+        raise ConfigError(f"cache.semantic.target: {exc.message}") from None
+    embedder = TargetEmbedder(said.target, lambda: registry.resolve(said.target, ANONYMOUS))
+    cache.semantic = Semantic(embedder, Vectors(said.max_entries), said.threshold)
 
 
 def state(cache: Cache | None) -> "CacheState | None":

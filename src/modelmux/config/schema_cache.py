@@ -20,6 +20,18 @@ class CacheRule(Table, frozen=True):
     """With `cache_if`: how long these answers may be used; without it, as all are."""
 
 
+class Semantic(Table, frozen=True):
+    """Answers to what was asked before in other words."""
+
+    target: str = ""
+    """The model that makes vectors of questions, as `provider/model`. Empty: only what was asked
+    in the same words is answered again."""
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.95
+    """How near two questions have to be: the cosine of their vectors."""
+    max_entries: Annotated[int, Meta(ge=1)] = 10_000
+    """Questions that are compared; one takes about 6 KB of memory."""
+
+
 class Cache(Table, frozen=True):
     """Answers that are given again to whoever asks the same."""
 
@@ -39,3 +51,5 @@ class Cache(Table, frozen=True):
     """Who shares answers: calls with the same key, of keys with the same tag `team`, or all."""
     rules: tuple[CacheRule, ...] = ()
     """Which answers are kept. Empty: all."""
+    semantic: Semantic = Semantic()
+    """Answers to what was asked before in other words."""

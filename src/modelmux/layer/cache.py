@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from modelmux.errors import GatewayError, InvalidRequest, TargetError
 from modelmux.ir.parts import Refusal
 from modelmux.ir.response import Response
+from modelmux.layer.semantic import Question, Semantic
 from modelmux.target import kept
 from modelmux.target.base import Target
 from modelmux.target.call import Call
@@ -37,7 +38,7 @@ Scope = Literal["key", "team", "all"]
 TEAM_TAG: Final = "team"
 CREDENTIALS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 
-Result = Literal["hit", "stale", "shared", "miss", "bypass"]
+SIMILARITY: Final = b"x-modelmux-cache-similarity"
 
 
 class Store(Protocol):
@@ -89,6 +90,7 @@ class Figures:
             "hit": 0,
             "stale": 0,
             "shared": 0,
+            "similar": 0,
             "miss": 0,
             "bypass": 0,
         }
@@ -149,6 +151,7 @@ class Cache:
         policy: What is kept.
         place: Where.
         store: Keeps it.
+        semantic: Finds what was asked in other words, where that is wanted.
     """
 
     def __init__(
@@ -172,6 +175,7 @@ class Cache:
             place: Where `store` keeps them: two in the same place hold the same.
         """
         self.place = place
+        self.semantic: Semantic | None = None
         self.figures = Figures()
         self.policy = policy
         self.now = now
@@ -191,10 +195,13 @@ class Cache:
             return self.policy.ttl_s
         return self.policy.ttl_of(Facts(call, self._world))
 
-    def key_of(self, call: Call, route: Sequence[str], *, is_passed: bool) -> str | None:
-        """The key of `call`; `None`: it is no request."""
+    def scope_of(self, call: Call, route: Sequence[str], *, is_passed: bool) -> Sequence[str]:
+        """What beside the request must be the same: who asks, and who would answer."""
         beta = call.headers.get("anthropic-beta", "")
-        scope = (*route, self._who(call, is_passed=is_passed), beta)
+        return (*route, self._who(call, is_passed=is_passed), beta)
+
+    def key_of(self, call: Call, scope: Sequence[str]) -> str | None:
+        """The key of `call`; `None`: it is no request."""
         asked = call.envelope.model  # some wires have it in the path, and not in the body
         alias = kept.alias(call.wire.name, call.body, (*scope, asked)) if call.body_bytes else b""
         key = self._aliases.get(alias)
@@ -218,7 +225,7 @@ class Cache:
         age_s = max(0.0, self.unix_time() - found.kept_at_s)
         return (found, age_s) if age_s <= max_age_s else None
 
-    def keep(self, key: str, reply: Reply, response: Response, ttl_s: float) -> None:
+    def keep(self, asked: "_Asked", reply: Reply, response: Response) -> None:
         """Keep an answer, if it is one to be kept."""
         if response.reason not in {"stop", "tool_call"}:
             return
@@ -226,7 +233,9 @@ class Cache:
             return
         entry = Kept(response, reply.target, self.unix_time(), tuple(reply.losses))
         data = kept.encode(entry)
-        self.spawn(self.store.put(key, data, ttl_s + self.policy.stale_s))
+        self.spawn(self.store.put(asked.key, data, asked.ttl_s + self.policy.stale_s))
+        if self.semantic is not None and asked.question is not None:
+            self.semantic.add(asked.question, asked.key)
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         """Do `work` beside the call, if there is not too much of it already."""
@@ -240,6 +249,8 @@ class Cache:
     def inherit(self, earlier: "Cache") -> None:
         """Go on in place of `earlier`, which leaves its store open if it is this one's too."""
         self.figures = earlier.figures
+        if self.semantic is not None and earlier.semantic is not None:
+            self.semantic.inherit(earlier.semantic)
         earlier._has_heir = self.store is earlier.store
 
     async def aclose(self) -> None:
@@ -301,46 +312,72 @@ class Caching:
         """Answer `call`, from what is kept if that will do."""
         cache, wish = self._cache, call.freshness
         ttl_s = cache.ttl_of(call) if wish.reads or wish.writes else None
-        key = None
-        if ttl_s is not None:
-            key = cache.key_of(call, self._route, is_passed=self._is_passed)
+        scope = cache.scope_of(call, self._route, is_passed=self._is_passed)
+        key = cache.key_of(call, scope) if ttl_s is not None else None
         if ttl_s is None or key is None:
             cache.figures.results["bypass"] += 1
             reply = await self._inner.send(call)
             reply.cache = "bypass"
             return reply
+        asked = _Asked(key, ttl_s)
         if wish.reads:
-            found = await self._found(call, key, ttl_s)
+            found = await self._found(call, asked)
             if found is not None:
                 return found
-        return await self._ask(call, key, ttl_s)
+        if cache.semantic is not None:
+            started = cache.now()
+            asked.question = await cache.semantic.question(call, scope)
+            call.meter.waited_s += cache.now() - started
+            if wish.reads and asked.question is not None:
+                found = await self._similar(call, cache.semantic, asked)
+                if found is not None:
+                    return found
+        return await self._ask(call, asked)
 
-    async def _found(self, call: Call, key: str, ttl_s: float) -> Reply | None:
+    async def _found(self, call: Call, asked: "_Asked") -> Reply | None:
         cache, wish = self._cache, call.freshness
-        longest_s = ttl_s + cache.policy.stale_s
+        longest_s = asked.ttl_s + cache.policy.stale_s
         if wish.max_age_s is not None:
             longest_s = min(longest_s, wish.max_age_s)
         started = cache.now()
-        found = await cache.find(key, longest_s)
+        found = await cache.find(asked.key, longest_s)
         call.meter.waited_s += cache.now() - started
         if found is None:
             return None
         entry, age_s = found
-        is_stale = age_s > ttl_s
-        if is_stale and key not in cache.flights:
-            cache.spawn(self._refresh(call.step(), key, ttl_s))
+        is_stale = age_s > asked.ttl_s
+        if is_stale and asked.key not in cache.flights:
+            cache.spawn(self._refresh(call.step(), asked))
         cache.figures.results["stale" if is_stale else "hit"] += 1
         reply = Reply(entry.response, target=entry.target, losses=entry.losses)
         reply.cache, reply.saved, reply.attempts = "hit", True, 0
         reply.headers = {b"age": b"%d" % age_s}
         return reply
 
-    async def _ask(self, call: Call, key: str, ttl_s: float) -> Reply:
+    async def _similar(self, call: Call, semantic: Semantic, asked: "_Asked") -> Reply | None:
+        """The answer to a question that was asked in other words."""
+        near = semantic.nearest(asked.question) if asked.question is not None else None
+        if near is None or near.key == asked.key:
+            return None
+        cache, longest_s = self._cache, asked.ttl_s
+        if call.freshness.max_age_s is not None:
+            longest_s = min(longest_s, call.freshness.max_age_s)
+        found = await cache.find(near.key, longest_s)
+        if found is None:
+            return None
+        entry, age_s = found
+        cache.figures.results["similar"] += 1
+        reply = Reply(entry.response, target=entry.target, losses=entry.losses)
+        reply.cache, reply.saved, reply.attempts = "hit", True, 0
+        reply.headers = {b"age": b"%d" % age_s, SIMILARITY: b"%.4f" % near.similarity}
+        return reply
+
+    async def _ask(self, call: Call, asked: "_Asked") -> Reply:
         """Ask for the answer, or share that of somebody who does already."""
-        cache = self._cache
+        cache, key = self._cache, asked.key
         # Who has less time than others must not ask for them, nor wait for them too long.
         if not call.freshness.reads or call.deadline is not None:
-            return await self._ask_alone(call, key, ttl_s)
+            return await self._ask_alone(call, asked)
         while (flight := cache.flights.get(key)) is not None:
             started = cache.now()
             try:
@@ -352,42 +389,39 @@ class Caching:
                 reply.cache = "hit"
                 return reply
             # It has ended meanwhile, or who asked has left: then one of those who wait asks now.
-            found = await self._found(call, key, ttl_s)
+            found = await self._found(call, asked)
             if found is not None:
                 return found
             if cache.flights.get(key) is flight:
-                return await self._ask_alone(call, key, ttl_s)  # it is not to be shared
-        return await self._lead(call, key, ttl_s, self._started(key), self._inner)
+                return await self._ask_alone(call, asked)  # it is not to be shared
+        return await self._lead(call, asked, self._started(key), self._inner)
 
-    async def _ask_alone(self, call: Call, key: str, ttl_s: float) -> Reply:
-        return await self._lead(call, key, ttl_s, Flight(), self._inner)
+    async def _ask_alone(self, call: Call, asked: "_Asked") -> Reply:
+        return await self._lead(call, asked, Flight(), self._inner)
 
     def _started(self, key: str) -> Flight:
         flight = self._cache.flights[key] = Flight()
         return flight
 
-    async def _lead(
-        self, call: Call, key: str, ttl_s: float, flight: Flight, target: Target
-    ) -> Reply:
+    async def _lead(self, call: Call, asked: "_Asked", flight: Flight, target: Target) -> Reply:
         """Ask `target`, for oneself and for those who wait."""
         cache = self._cache
         if target is self._inner:
             cache.figures.results["miss"] += 1
 
         def over(sharing: Sharing, response: Response | None) -> None:
-            if cache.flights.get(key) is flight:
-                del cache.flights[key]
+            self._ended(asked.key, flight)
             if response is not None:
-                cache.keep(key, sharing.reply, response, ttl_s)
+                cache.keep(asked, sharing.reply, response)
 
         try:
             sharing = Sharing(await target.send(call), over)
         except GatewayError as exc:
-            self._ended(key, flight)
+            self._ended(asked.key, flight)
             flight.fail(exc)
             raise
         except BaseException:  # the caller left, or a defect: another one asks
-            self._ended(key, flight)
+            self._ended(asked.key, flight)
             flight.begin(None)
             raise
         reply = sharing.reader()
@@ -399,13 +433,24 @@ class Caching:
         if self._cache.flights.get(key) is flight:
             del self._cache.flights[key]
 
-    async def _refresh(self, call: Call, key: str, ttl_s: float) -> None:
+    async def _refresh(self, call: Call, asked: "_Asked") -> None:
         """Replace what is kept and no more fresh. Nobody waits for it: a failure is in the log."""
         try:
-            reply = await self._lead(call, key, ttl_s, self._started(key), self._background)
+            reply = await self._lead(call, asked, self._started(asked.key), self._background)
             await reply.response()
         except GatewayError:
             return
+
+
+class _Asked:
+    """One call, as the cache sees it."""
+
+    __slots__ = ("key", "question", "ttl_s")
+
+    def __init__(self, key: str, ttl_s: float) -> None:
+        self.key = key
+        self.ttl_s = ttl_s
+        self.question: Question | None = None
 
 
 def _again(exc: GatewayError) -> GatewayError:

@@ -17,7 +17,7 @@
 | `modelmux_limit_waits_total` | provider | calls that had to |
 | `modelmux_limit_wait_seconds_total` | provider | how long they did, together |
 | `modelmux_limit_refusals_total` | provider | calls that were not sent because of a limit |
-| `modelmux_cache_answers_total` | result | calls: `hit`, `stale`, `shared`, `miss`, `bypass` |
+| `modelmux_cache_answers_total` | result | calls by what the cache did |
 | `modelmux_cache_saved_tokens_total` | | tokens that were not used because of it |
 | `modelmux_cache_saved_usd_total` | | what they would have cost, where the price is known |
 | `modelmux_cache_bytes`, `modelmux_cache_entries` | | what is kept in memory |
