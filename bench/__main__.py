@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bench import baseline, compiled, endurance, machine, report, selftest
+from bench import baseline, cached, compiled, endurance, machine, report, selftest
 from bench.answer import WrongAnswer
 from bench.fixture import CALLER_KEY
 from bench.load import LoadFailed
@@ -24,7 +25,8 @@ ONCE = {
     "slow-streams": endurance.slow_streams,
     "slow-readers": endurance.slow_readers,
 }
-NAMES = [each.name for each in SCENARIOS] + list(ONCE)
+CACHE = "cache"
+NAMES = [each.name for each in SCENARIOS] + [*ONCE, CACHE]
 FULL_ROUNDS, QUICK_ROUNDS = 5, 2
 FULL_S, QUICK_S = 480.0, 60.0
 
@@ -99,11 +101,13 @@ def run_rounds(
                 say(f"round {number + 1}/{rounds}  {each.name:24} {took_s:5.1f} s")
 
 
-def run_once(bench: Session, names: Sequence[str], launches: Sequence[Launch]) -> None:
-    for name, measure in ONCE.items():
+def run_once(
+    bench: Session, names: Sequence[str], launches: Sequence[Launch], cache: Launch
+) -> None:
+    for name, measure in {**ONCE, CACHE: cached.hits}.items():
         if name in names:
             started = time.monotonic()
-            measure(bench, launches)
+            measure(bench, [cache] if name == CACHE else launches)
             say(f"once       {name:24} {time.monotonic() - started:5.1f} s")
 
 
@@ -119,14 +123,13 @@ def main(arguments: Sequence[str]) -> int:
         patience_s = QUICK_S / 10 if chosen.quick else FULL_S / 10
         bench.patience_s = patience_s if chosen.patience is None else chosen.patience
         bench.deadline = started + limit_s / 2 + bench.patience_s
-        gateway = launch_program(
-            Program(
-                command=command,
-                ready_path=chosen.gateway_ready,
-                translates=not chosen.plain_proxy,
-                credential="" if chosen.plain_proxy else CALLER_KEY,
-            )
+        program = Program(
+            command=command,
+            ready_path=chosen.gateway_ready,
+            translates=not chosen.plain_proxy,
+            credential="" if chosen.plain_proxy else CALLER_KEY,
         )
+        gateway = launch_program(program)
         rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else FULL_ROUNDS)
         failed = 0
         if chosen.selftest:
@@ -136,10 +139,13 @@ def main(arguments: Sequence[str]) -> int:
             endurance.soak(bench, gateway, chosen.soak)
         else:
             names = chosen.names or NAMES
+            if chosen.plain_proxy:
+                names = [name for name in names if name != CACHE]
             launches = [launch_nginx(nginx), gateway]
             rounded = [each for each in SCENARIOS if each.name in names]
             run_rounds(bench, rounded, launches, rounds if rounded else 0)
-            run_once(bench, names, launches)
+            caching = launch_program(replace(program, config=program.config + cached.CONFIG))
+            run_once(bench, names, launches, caching)
         result = report.Report(
             machine=machine.describe(nginx, [command]),
             settings=report.Settings(

@@ -25,7 +25,7 @@ from modelmux.ingress.health import Health
 from modelmux.provider.admission import Figures
 from modelmux.target.record import CallRecord
 from modelmux.telemetry import lines
-from modelmux.telemetry.exposition import Connections
+from modelmux.telemetry.exposition import CacheState, Connections
 from modelmux.wire.anthropic_messages import errors as anthropic_errors
 from modelmux.wire.openai import errors as openai_errors
 from tests.docs.player import ROOT
@@ -167,12 +167,17 @@ def test_every_request_header_that_is_read_is_documented():
 def header_fields() -> set[str]:
     """Names of header fields that answers are given, as they stand in the code."""
     found = {"connection", "content-length"}
-    for path in [*(SOURCE / "ingress").glob("*.py"), SOURCE / "provider/model.py"]:
+    others = (SOURCE / "provider/model.py", SOURCE / "layer/cache.py")
+    for path in [*(SOURCE / "ingress").glob("*.py"), *others]:
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Tuple(elts=[ast.Constant(value=bytes() as name), _]):
                     found.add(name.decode())
                 case ast.Dict(keys=[ast.Constant(value=bytes() as name)]):
+                    found.add(name.decode())
+                case ast.AnnAssign(
+                    target=ast.Name(id="SIMILARITY"), value=ast.Constant(value=bytes() as name)
+                ):
                     found.add(name.decode())
                 case _:
                     pass
@@ -243,6 +248,7 @@ def exposed() -> dict[str, set[str]]:
     exposition = gateway._exposition
     assert exposition is not None
     exposition._connections = lambda: [Connections("p", 1, 1)]
+    exposition._cache = lambda: CacheState({"hit": 1}, 1, 1, 0)
     exposition._queues = lambda: [("p", Figures())]
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(exposition.text().decode()):

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
+from modelmux.config import caching
 from modelmux.config.journal import Journal
 from modelmux.config.lasting import Lasting, Telemetry, level
 from modelmux.config.load import Loaded
@@ -20,6 +21,7 @@ from modelmux.ingress.auth import Keyring
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.ingress.surface import ModelRow, Surface
+from modelmux.layer.cache import Cache, Caching
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record, Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryPolicy
@@ -64,14 +66,18 @@ def surface(
         now=now,
         unix_time=time.time,
     )
+    before = earlier.cache if earlier is not None else None
+    built.cache = caching.build(config, telemetry, now=now, earlier=before)
     registry = Registry(
         built.offers,
         [_alias(model, config) for model in config.models],
-        _combiner(config, recorder, lasting, now),
+        _combiner(config, recorder, lasting, now, built.cache),
         built_in={echo.NAME: echo.Echo(time.time)},
         default=config.routing.default,
         fallback=_fallbacks(config),
     )
+    if built.cache is not None:
+        caching.add_semantic(config, built.cache, registry)
     return (
         Surface(
             registry,
@@ -106,9 +112,13 @@ def _target_layers(target: Target, provider: Provider, *, now: Callable[[], floa
 
 
 def _combiner(
-    config: Config, recorder: Recorder, lasting: Lasting, now: Callable[[], float]
+    config: Config,
+    recorder: Recorder,
+    lasting: Lasting,
+    now: Callable[[], float],
+    cache: Cache | None,
 ) -> Callable[[str, Sequence[Target]], Target]:
-    """Round each whole call: `record, retry` (ADR 11)."""
+    """Round each whole call: `record, cache, retry` (ADR 11)."""
     policy = RetryPolicy(max_attempts=config.server.max_retry_attempts)
     pacing = Pacing(now, random.random, asyncio.sleep)
     meter = lasting.telemetry.metrics
@@ -117,12 +127,21 @@ def _combiner(
     if config.server.enable_retries and policy.max_attempts > 1:
         retries.append(retry)
 
+    passed = {each.name for each in config.providers if each.auth == "passthrough"}
+
     def combine(name: str, targets: Sequence[Target]) -> Target:
-        if len(targets) == 1:
-            return compose(targets[0], partial(Record, recorder=recorder), *retries)
-        members = [Record(target, recorder=recorder) for target in targets]
-        composite = partial(Record, recorder=recorder, composite=True)
-        return compose(Fallback(name, members), composite, *retries)
+        record = partial(Record, recorder=recorder, composite=len(targets) > 1)
+        whole = targets[0]
+        if len(targets) > 1:
+            whole = Fallback(name, [Record(target, recorder=recorder) for target in targets])
+        whole = compose(whole, *retries)
+        if cache is None:
+            return record(whole)
+        names = [target.name for target in targets]
+        is_passed = any(each.partition("/")[0] in passed for each in names)
+        return record(
+            Caching(whole, cache=cache, route=names, background=record(whole), is_passed=is_passed)
+        )
 
     return combine
 

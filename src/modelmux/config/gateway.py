@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from modelmux import __version__
+from modelmux.config import caching
 from modelmux.config.build import new_ids
 from modelmux.config.generation import Generation
 from modelmux.config.lasting import Lasting, Telemetry
@@ -344,6 +345,7 @@ class Gateway:
                     Connections(name, counters.open - counters.idle, counters.idle)
                     for name, counters in self._built.connections()
                 ],
+                cache=lambda: caching.state(self._built.cache),
                 queues=lambda: [(gate.name, gate.figures) for gate in self._built.admissions],
                 dropped_log_lines=lambda: self.telemetry.log.dropped,
                 version=__version__,

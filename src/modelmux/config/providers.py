@@ -11,6 +11,7 @@ from modelmux.config.marks import names_credential
 from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
 from modelmux.errors import ConfigError
 from modelmux.ir.profile import Profile
+from modelmux.layer.cache import Cache
 from modelmux.layer.record import Recorder
 from modelmux.provider import headers, quota, vertex
 from modelmux.provider.admission import Admission, Later, Rules
@@ -62,6 +63,8 @@ class Built:
     rings: list[KeyRing] = field(default_factory=list[KeyRing])
     admissions: list[Admission] = field(default_factory=list[Admission])
     """The gate of each provider."""
+    cache: Cache | None = None
+    """Kept answers, where any are."""
     clients: dict[tuple[Origin, Tls], OriginClient] = field(
         default_factory=dict[tuple[Origin, Tls], OriginClient]
     )
@@ -116,9 +119,13 @@ class Built:
         for admission in self.admissions:
             if admission.name in admissions:
                 admission.inherit(admissions[admission.name])
+        if self.cache is not None and earlier.cache is not None:
+            self.cache.inherit(earlier.cache)
 
     async def aclose(self, kept: Collection[OriginClient] = ()) -> None:
         """Close every connection, but those of `kept`, and every credential."""
+        if self.cache is not None:
+            await self.cache.aclose()
         for ring in self.rings:
             await ring.aclose()
         for client in self.clients.values():

@@ -13,23 +13,14 @@ The literal under a field describes it to users too: `modelmux config schema` ca
 structs are frozen and may be shared.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
-from msgspec.structs import fields
-from typing_extensions import override
+from msgspec import Meta, field
 
-from modelmux.config.marks import is_secret, presentable
+from modelmux.config.schema_cache import Cache
+from modelmux.config.table import File, Limit, Name, Seconds, Secret, Table, Texts
 from modelmux.ingress.address import Address, TcpAddress, parse_address
-
-Secret = Annotated[str, Meta(extra={"secret": True})]
-File = Annotated[str, Meta(extra={"path": True})]
-Name = Annotated[str, Meta(min_length=1)]
-Seconds = Annotated[float, Meta(ge=0, le=604_800)]
-Limit = Annotated[int, Meta(ge=0)]
-Texts = Mapping[str, str]
 
 LogLevel = Annotated[
     Literal["trace", "debug", "info", "warn", "error"],
@@ -63,23 +54,6 @@ _LATER_STRATEGIES = (
 Strategy = Annotated[Literal["priority"], Meta(extra={"later": _LATER_STRATEGIES})]
 
 DEFAULT_PORT = 3000
-
-
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration. Its `repr` hides secrets."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    """Keys that stand for one another: a layer that says one takes back the others."""
-    LATER: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are reserved and not available in this version."""
-
-    @override
-    def __repr__(self) -> str:
-        said = (
-            f"{info.name}={presentable(getattr(self, info.name), secret=is_secret(info.type))!r}"
-            for info in fields(self)
-        )
-        return f"{type(self).__name__}({', '.join(said)})"
 
 
 class Server(Table, frozen=True):
@@ -414,7 +388,7 @@ class Routing(Table, frozen=True):
 class Config(Table, frozen=True):
     """Everything a configuration can say."""
 
-    LATER = frozenset({"cache", "mcp", "database"})
+    LATER = frozenset({"mcp", "database"})
 
     server: Server = Server()
     """The process: where it listens, how it logs, what it allows."""
@@ -434,6 +408,8 @@ class Config(Table, frozen=True):
     """Names callers may ask for."""
     routing: Routing = Routing()
     """Which provider answers for a model that `models` does not name."""
+    cache: Cache = Cache()
+    """Answers that are given again to whoever asks the same."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

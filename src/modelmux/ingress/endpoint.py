@@ -11,6 +11,7 @@ from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
 from modelmux.ingress.surface import Refusal, Surface
 from modelmux.ir import events as ev
 from modelmux.ir.request import Envelope, Loss
+from modelmux.target import freshness
 from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import failure_of
 from modelmux.target.reply import Reply, encode
@@ -165,6 +166,8 @@ class ModelDoor:
         own_id = _OWN_ID.get(self.wire.name)
         if own_id is not None and own_id not in reply.headers:
             fields.append((own_id, fields[0][1]))
+        if reply.cache:
+            fields.append((b"x-modelmux-cache", reply.cache.encode()))
         if reply.headers:
             fields += reply.headers.items()
         if reply.losses:
@@ -218,6 +221,8 @@ def _context(call: Call, request: HttpRequest, keyring: Keyring) -> None:
     if tags := headers.get("x-modelmux-tags"):
         # What a listener says of its callers is not theirs to change.
         call.tags = {**call.caller.tags, **_tags(tags), **request.entrance.identity.tags}
+    if wish := headers.get(freshness.HEADER):
+        call.freshness = freshness.parse(wish)
     if timeout := headers.get("x-modelmux-timeout"):
         call.deadline = request.started + _seconds(timeout)
 

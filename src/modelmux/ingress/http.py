@@ -26,6 +26,7 @@ _WANTED: Mapping[bytes, str] = {
         "x-client-request-id",
         "x-goog-api-client",
         "x-goog-api-key",
+        "x-modelmux-cache",
         "x-modelmux-tags",
         "x-modelmux-timeout",
         "x-request-id",

@@ -17,6 +17,8 @@ from modelmux.target.record import CALLER_LEFT, CallRecord, Outcome
 from modelmux.target.reply import Reply
 from modelmux.wire.base import Wire
 
+_NOTHING = Decimal(0)
+
 
 class Price(Protocol):
     """What a target's tokens cost, each class apart."""
@@ -222,6 +224,8 @@ class _Entry:
 
     def ended(self, reply: Reply) -> None:
         """The reply was read to its end, broke off, or was given up."""
+        if reply.cache:  # who pays for a shared answer may have changed
+            self._attempts = reply.attempts
         failure = reply.summary.failure
         if failure is not None:
             self._finish(reply=reply, outcome="error", failure=failure, status=failure.status)
@@ -256,11 +260,14 @@ class _Entry:
         call, recorder = self._call, self._recorder
         duration_s = recorder.now() - self._started
         target, attempts, usage, cost_usd = self._target, self._attempts, NO_USAGE, None
+        saved, saved_usd = NO_USAGE, None
         if reply is not None:
             target = reply.target or target
             if reply.summary.usage is not None:
                 usage = reply.summary.usage
                 cost_usd = recorder.cost_usd(target, usage)
+            if reply.saved:
+                saved, saved_usd, usage, cost_usd = usage, cost_usd, NO_USAGE, _NOTHING
         elif isinstance(exc, TargetError):
             target, attempts = exc.target or target, exc.attempts
         if not call.parent_id:
@@ -296,5 +303,8 @@ class _Entry:
                 call.tags,
                 call.body_bytes,
                 call.peer,
+                reply.cache if reply is not None else "",
+                saved,
+                saved_usd,
             )
         )

@@ -204,37 +204,20 @@ class KeyRing:
         if len(self.keys) > 1:
             self._next = (self.keys.index(key) + self._step) % len(self.keys)
 
-    def pick(self, now: float, scope: str = "") -> Key:
-        """The key to use.
-
-        Args:
-            now: The time.
-            scope: The model it is for, as the provider calls it.
-
-        Raises:
-            RateLimited: None can be used, and one will be again; `retry_after_s` says when.
-            CredentialRefused: The provider has refused all of them.
-        """
-        for key in self.in_turn():
-            if not key.has_trouble or key.ready_at(scope) <= now:
-                self.use(key)
-                return key
-        raise self.exhausted(now, scope)
-
     def failed(
         self, key: Key, error: TargetError, now: float, scope: str = "", *, block: bytes
     ) -> bool:
         """Take note that a call failed.
 
         Args:
-            key: What `pick` gave for it.
+            key: The one that was used for it.
             error: How it failed.
             now: The time.
             scope: The model it was for.
             block: What the key's credential gave for it; empty if that failed.
 
         Returns:
-            Whether the same call may succeed at once with what `pick` gives next.
+            Whether the same call may succeed at once, with this key or another.
         """
         if isinstance(error, RateLimited):
             key.rest(now, error.retry_after_s, scope)

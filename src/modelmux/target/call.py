@@ -15,6 +15,7 @@ from modelmux.ir import custom, signed_ids
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.restore import Restore
+from modelmux.target.freshness import ANY
 from modelmux.wire.base import Operation, Wire
 
 Priority = Literal["high", "normal", "low"]
@@ -104,6 +105,7 @@ class Call:
         tags: The caller's own labels for this call.
         fields: Every header field that came with it, names in lower case; only rules read them.
         peer: Where the call came in, and whom the system says it is from.
+        freshness: What the caller wants of the cache.
         may_wait: Whether a target without room for it may keep it waiting. If not, it is to say
             so at once, because somebody else may have room.
     """
@@ -115,6 +117,7 @@ class Call:
         "deadline",
         "envelope",
         "fields",
+        "freshness",
         "headers",
         "id",
         "may_wait",
@@ -150,6 +153,7 @@ class Call:
         self.tags: Mapping[str, str] = {}
         self.fields: Sequence[tuple[bytes, bytes]] = ()
         self.peer = UNKNOWN_PEER
+        self.freshness = ANY
         self.may_wait = True
         self._raw: bytes | None = raw
         self._request: Request | None = None
@@ -244,6 +248,7 @@ class Call:
         made.tags = self.tags
         made.fields = self.fields
         made.peer = self.peer
+        made.freshness = self.freshness
         made.may_wait = self.may_wait
         made._raw = self._raw
         made._request = self._request

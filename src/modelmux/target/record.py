@@ -12,6 +12,7 @@ from msgspec import Struct
 from modelmux.errors import ErrorKind
 from modelmux.ir.response import NO_USAGE, FinishReason, Usage
 from modelmux.target.call import UNKNOWN_PEER, Peer
+from modelmux.target.freshness import CacheWord
 
 Outcome = Literal["ok", "error", "cancelled"]
 """`cancelled`: the caller left before the answer was complete."""
@@ -67,6 +68,13 @@ class CallRecord(Struct, frozen=True, gc=False):
     """Size of the request body."""
     peer: Peer = UNKNOWN_PEER
     """Where it came in, and from whom."""
+    cache: CacheWord = ""
+    """What the cache had to do with it; empty: nothing."""
+    saved: Usage = NO_USAGE
+    """What its answer had taken when it was made for another call: nothing was used for this one,
+    and it costs nothing."""
+    saved_usd: Decimal | None = None
+    """What that had cost."""
 
     @property
     def provider(self) -> str:

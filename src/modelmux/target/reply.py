@@ -18,6 +18,7 @@ from modelmux.ir.response import Failure, Response, Summary
 from modelmux.ir.restore import Restore, restore_response
 from modelmux.target.chunks import Chunks
 from modelmux.target.failures import error_of, failure_of
+from modelmux.target.freshness import CacheWord
 from modelmux.wire.base import StreamRelay, Wire
 
 
@@ -59,6 +60,8 @@ class Reply:
         upstream_id: The target's own id for the exchange, for logs.
         summary: Usage, finish reason and failure as far as they are known; final at the end.
         complete: The answer was read to its end, and the end was there.
+        cache: What the cache had to do with it; empty: nothing.
+        saved: It was asked for and is paid by another call.
         credential: The secret that was sent with the call, or `b""`: a target that quotes it in
             its stream must not show it to the caller. In whole answers it is masked already.
     """
@@ -73,10 +76,12 @@ class Reply:
         "_source",
         "answered_at_s",
         "attempts",
+        "cache",
         "complete",
         "credential",
         "headers",
         "losses",
+        "saved",
         "summary",
         "target",
         "upstream_id",
@@ -117,6 +122,8 @@ class Reply:
         self.upstream_id = ""
         self.summary = _NO_SUMMARY
         self.complete = False
+        self.cache: CacheWord = ""
+        self.saved = False
         self.credential = b""
 
     @property

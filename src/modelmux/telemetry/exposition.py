@@ -17,6 +17,11 @@
 | `modelmux_limit_waits_total` | provider | calls that had to |
 | `modelmux_limit_wait_seconds_total` | provider | how long they did, together |
 | `modelmux_limit_refusals_total` | provider | calls that were not sent because of a limit |
+| `modelmux_cache_answers_total` | result | calls by what the cache did |
+| `modelmux_cache_saved_tokens_total` | | tokens that were not used because of it |
+| `modelmux_cache_saved_usd_total` | | what they would have cost, where the price is known |
+| `modelmux_cache_bytes`, `modelmux_cache_entries` | | what is kept in memory |
+| `modelmux_cache_errors_total` | | failures of its server |
 | `modelmux_shed_total` | | calls sent away because the gateway had too much to do |
 | `modelmux_log_lines_dropped_total` | | log lines that were not written |
 | `modelmux_reloads_total` | outcome | reloads: `ok`, `error` |
@@ -24,7 +29,7 @@
 Beside them those of the process (CPU, memory, descriptors), where the system tells them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -67,6 +72,15 @@ class Queue(Protocol):
     def refused(self) -> int: ...
 
 
+class CacheState(NamedTuple):
+    """How the cache stands."""
+
+    results: Mapping[str, int]
+    bytes: int
+    entries: int
+    errors: int
+
+
 class Exposition(Collector):
     """The text of `GET /metrics`, made anew each time it is asked for."""
 
@@ -76,6 +90,7 @@ class Exposition(Collector):
         *,
         connections: Callable[[], Iterable[Connections]],
         queues: Callable[[], Iterable[tuple[str, Queue]]],
+        cache: Callable[[], CacheState | None],
         dropped_log_lines: Callable[[], int],
         version: str,
     ) -> None:
@@ -83,6 +98,7 @@ class Exposition(Collector):
         self._metrics = metrics
         self._connections = connections
         self._queues = queues
+        self._cache = cache
         self._dropped_log_lines = dropped_log_lines
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
@@ -98,6 +114,7 @@ class Exposition(Collector):
         yield from self._of_requests()
         yield from self._of_targets()
         yield from self._of_limits()
+        yield from self._of_the_cache()
         yield from self._of_the_process()
 
     def _of_requests(self) -> Iterator[Metric]:
@@ -185,6 +202,30 @@ class Exposition(Collector):
             seconds.add_metric(labels, queue.waited_s)
             refusals.add_metric(labels, queue.refused)
         yield from (waiting, waits, seconds, refusals)
+
+    def _of_the_cache(self) -> Iterator[Metric]:
+        cache = self._cache()
+        if cache is None:
+            return
+        answers = CounterMetricFamily(
+            "modelmux_cache_answers", "Calls by what the cache did.", labels=("result",)
+        )
+        for result, count in cache.results.items():
+            answers.add_metric((result,), count)
+        yield answers
+        yield CounterMetricFamily(
+            "modelmux_cache_saved_tokens", "Tokens saved.", value=self._metrics.saved_tokens
+        )
+        yield CounterMetricFamily(
+            "modelmux_cache_saved_usd",
+            "US dollars saved, where the price is known.",
+            value=float(self._metrics.saved_usd),
+        )
+        yield GaugeMetricFamily("modelmux_cache_bytes", "Kept in memory.", value=cache.bytes)
+        yield GaugeMetricFamily("modelmux_cache_entries", "Kept in memory.", value=cache.entries)
+        yield CounterMetricFamily(
+            "modelmux_cache_errors", "Failures of the cache's server.", value=cache.errors
+        )
 
     def _of_the_process(self) -> Iterator[Metric]:
         connections = GaugeMetricFamily(

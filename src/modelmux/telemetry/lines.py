@@ -145,6 +145,8 @@ class TextLines:
                 line += f" cache_write={usage.cache_creation_input_tokens}"
         if record.cost_usd is not None:
             line += f" cost=${record.cost_usd:.6f}"
+        if record.cache:
+            line += f" cache={record.cache}"
         if record.first_s is not None:
             line += f" first={record.first_s * 1000:.0f}ms"
         line += f" took={record.duration_s:.3f}s"
@@ -237,6 +239,8 @@ class _CallLine(Struct, frozen=True, omit_defaults=True, gc=False):
     gid: int | None = field(name="modelmux.peer.gid", default=None)
     pid: int | None = field(name="modelmux.peer.pid", default=None)
     cid: int | None = field(name="modelmux.peer.cid", default=None)
+    cache: str = field(name="modelmux.cache", default="")
+    saved_usd: Decimal | None = field(name="modelmux.saved_usd", default=None)
     error_code: str = field(name="error.type", default="")
     error: str = field(name="exception.message", default="")
 
@@ -292,6 +296,8 @@ class JsonLines:
             peer.gid,
             peer.pid,
             peer.cid,
+            record.cache,
+            record.saved_usd,
             record.error_code,
             record.error,
         )

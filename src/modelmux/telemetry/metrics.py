@@ -133,6 +133,8 @@ class Metrics:
         shed: Callers' calls that were sent away because there was too much to do. They are in
             none of the other counts.
         reloads: Reloads of the configuration, by what came of them.
+        saved_tokens: Tokens of prompts and answers that the cache has saved.
+        saved_usd: What they would have cost.
     """
 
     def __init__(self) -> None:
@@ -142,6 +144,8 @@ class Metrics:
         self.failures = 0
         self.shed = 0
         self.reloads = {"ok": 0, "error": 0}
+        self.saved_tokens = 0
+        self.saved_usd = Decimal(0)
         self._targets: dict[str, TargetCounts] = {}
         self._requests: dict[tuple[str, str], RequestCounts] = {}
         self._overheads: dict[str, Histogram] = {}
@@ -172,6 +176,10 @@ class Metrics:
         if record.parent_id:
             return
         self.requests += 1
+        if record.cache == "hit":
+            self.saved_tokens += record.saved.input_tokens + record.saved.output_tokens
+            if record.saved_usd is not None:
+                self.saved_usd += record.saved_usd
         if record.outcome == "error":
             self.failures += 1
         counts = self._requests.get((record.wire, record.target))

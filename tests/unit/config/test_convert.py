@@ -60,7 +60,7 @@ def test_text_that_is_no_variable_is_not_typed():
         ("[server]\nprot=1", "f:2: server.prot: unknown key; did you mean 'port'?"),
         ("[serverr]", "f:1: serverr: unknown key; did you mean 'server'?"),
         ("zzz=1", "f:1: zzz: unknown key"),
-        ("[cache]\nenabled=true", "f:1: cache: [cache] is not available in this version"),
+        ("[database]\nurl='sqlite'", "f:1: database: [database] is not available in this version"),
         ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
         ("[database]", "f:1: database: [database] is not available in this version"),
         (

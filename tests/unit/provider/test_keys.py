@@ -13,6 +13,7 @@ from modelmux.provider.keys import (
     MAX_REST_S,
     MAX_SCOPES,
     MAX_TOLD_REST_S,
+    Key,
     KeyRing,
 )
 
@@ -30,9 +31,18 @@ def refused(status: int | None = 401) -> errors.TargetError:
     return errors.CredentialRefused("no", status=status)
 
 
+def pick(keys: KeyRing, now: float, scope: str = "") -> Key:
+    """The key that the next call would use, were there no limits."""
+    for key in keys.in_turn():
+        if not key.has_trouble or key.ready_at(scope) <= now:
+            keys.use(key)
+            return key
+    raise keys.exhausted(now, scope)
+
+
 def fail(keys: KeyRing, error: errors.TargetError, now: float, scope: str = "") -> bool:
     """One call that fails with the key it gets."""
-    key = keys.pick(now, scope)
+    key = pick(keys, now, scope)
     return keys.failed(key, error, now, scope, block=key.credential.block() or b"")
 
 
@@ -79,24 +89,24 @@ def test_a_ring_needs_a_key():
 
 def test_a_sticky_ring_stays_with_its_key_until_that_must_rest():
     keys = ring(3)
-    assert [keys.pick(0).name for _ in range(3)] == ["openai#1"] * 3
+    assert [pick(keys, 0).name for _ in range(3)] == ["openai#1"] * 3
     assert fail(keys, limited(10), 0)
-    assert [keys.pick(1).name for _ in range(3)] == ["openai#2"] * 3
+    assert [pick(keys, 1).name for _ in range(3)] == ["openai#2"] * 3
 
 
 def test_a_sticky_ring_does_not_come_back_as_soon_as_it_could():
     keys = ring(2)
     fail(keys, limited(10), 0)
-    assert keys.pick(5).name == "openai#2"
-    assert keys.pick(50).name == "openai#2"
+    assert pick(keys, 5).name == "openai#2"
+    assert pick(keys, 50).name == "openai#2"
 
 
 def test_round_robin_takes_each_in_turn_and_leaves_out_who_rests():
     keys = ring(3, "round_robin")
-    assert [keys.pick(0).name[-1] for _ in range(4)] == ["1", "2", "3", "1"]
+    assert [pick(keys, 0).name[-1] for _ in range(4)] == ["1", "2", "3", "1"]
     keys.failed(keys.keys[1], limited(10), 0, block=b"")
-    assert [keys.pick(1).name[-1] for _ in range(4)] == ["3", "1", "3", "1"]
-    assert {keys.pick(11).name[-1] for _ in range(3)} == {"1", "2", "3"}
+    assert [pick(keys, 1).name[-1] for _ in range(4)] == ["3", "1", "3", "1"]
+    assert {pick(keys, 11).name[-1] for _ in range(3)} == {"1", "2", "3"}
 
 
 # 429: rest.
@@ -106,9 +116,9 @@ def test_a_key_rests_for_as_long_as_it_was_told():
     keys = ring()
     assert not fail(keys, limited(20), 100)
     with pytest.raises(errors.RateLimited) as caught:
-        keys.pick(119.5)
+        pick(keys, 119.5)
     assert caught.value.retry_after_s == pytest.approx(0.5)
-    assert keys.pick(120).name == "openai#1"
+    assert pick(keys, 120).name == "openai#1"
 
 
 def test_a_key_told_nothing_rests_longer_each_time_in_a_row():
@@ -117,7 +127,7 @@ def test_a_key_told_nothing_rests_longer_each_time_in_a_row():
     for _ in range(8):
         fail(keys, limited(), now)
         with pytest.raises(errors.RateLimited) as caught:
-            keys.pick(now)
+            pick(keys, now)
         rests.append(caught.value.retry_after_s)
         now += caught.value.retry_after_s
     assert rests == [FIRST_REST_S * 2**n for n in range(5)] + [MAX_REST_S] * 3
@@ -127,42 +137,42 @@ def test_success_makes_the_next_rest_short_again():
     keys = ring()
     for now in (0, 10, 30):
         fail(keys, limited(), now)
-    key = keys.pick(100)
+    key = pick(keys, 100)
     keys.succeeded(key, 100)
     assert not key.has_trouble
     fail(keys, limited(), 100)
-    assert keys.pick(100 + FIRST_REST_S) is key
+    assert pick(keys, 100 + FIRST_REST_S) is key
 
 
 def test_many_calls_that_meet_one_limit_together_are_one_rest():
     keys = ring()
-    key = keys.pick(0)
+    key = pick(keys, 0)
     for _ in range(32):
         keys.failed(key, limited(), 0, block=b"")
-    assert keys.pick(FIRST_REST_S) is key
+    assert pick(keys, FIRST_REST_S) is key
 
 
 def test_a_late_success_does_not_end_a_rest():
     keys = ring()
-    key = keys.pick(0)
+    key = pick(keys, 0)
     keys.failed(key, limited(20), 0, block=b"")
     keys.succeeded(key, 1)
     with pytest.raises(errors.RateLimited):
-        keys.pick(2)
+        pick(keys, 2)
 
 
 def test_nobody_is_believed_who_says_to_come_back_in_years():
     keys = ring()
     fail(keys, limited(10_000_000), 0)
-    assert keys.pick(MAX_TOLD_REST_S).name == "openai#1"
+    assert pick(keys, MAX_TOLD_REST_S).name == "openai#1"
 
 
 def test_a_key_rests_only_for_the_model_that_ran_out():
     keys = ring()
     fail(keys, limited(20), 0, "gpt-a")
-    assert keys.pick(1, "gpt-b").name == "openai#1"
+    assert pick(keys, 1, "gpt-b").name == "openai#1"
     with pytest.raises(errors.RateLimited, match="'gpt-a'"):
-        keys.pick(1, "gpt-a")
+        pick(keys, 1, "gpt-a")
     assert keys.usable(1) == 1
 
 
@@ -170,27 +180,27 @@ def test_a_key_that_rests_as_a_whole_rests_for_every_model():
     keys = ring()
     fail(keys, limited(20), 0)
     with pytest.raises(errors.RateLimited):
-        keys.pick(1, "gpt-b")
+        pick(keys, 1, "gpt-b")
 
 
 def test_models_that_wait_are_bounded():
     keys = ring()
-    key = keys.pick(0)
+    key = pick(keys, 0)
     for number in range(MAX_SCOPES):
         keys.failed(key, limited(20), 0, f"m{number}", block=b"")
-    assert keys.pick(1, "other") is key
+    assert pick(keys, 1, "other") is key
     keys.failed(key, limited(20), 1, "other", block=b"")
     with pytest.raises(errors.RateLimited):
-        keys.pick(2, "yet another")
+        pick(keys, 2, "yet another")
     assert len(key._rests) <= MAX_SCOPES + 1
-    assert keys.pick(30, "yet another") is key
+    assert pick(keys, 30, "yet another") is key
 
 
 def test_other_failures_say_nothing_about_the_key():
     keys = ring()
     for error in (errors.Overloaded("x", status=503), errors.Unreachable("x"), errors.Rejected("")):
         assert not fail(keys, error, 0)
-        assert keys.pick(0).name == "openai#1"
+        assert pick(keys, 0).name == "openai#1"
 
 
 # 401, 402, 403: the bench.
@@ -200,7 +210,7 @@ def test_other_failures_say_nothing_about_the_key():
 def test_a_refused_key_is_benched_and_the_next_one_used(status):
     keys = ring(2)
     assert fail(keys, refused(status), 0)
-    assert keys.pick(1).name == "openai#2"
+    assert pick(keys, 1).name == "openai#2"
     assert keys.usable(1) == 1
     assert keys.usable(FIRST_BENCH_S) == 2
 
@@ -211,7 +221,7 @@ def test_a_benched_key_comes_back_and_is_benched_for_longer_if_refused_again():
     for _ in range(5):
         fail(keys, refused(), now)
         with pytest.raises(errors.CredentialRefused) as caught:
-            keys.pick(now)
+            pick(keys, now)
         benches.append(caught.value.retry_after_s)
         now += caught.value.retry_after_s
     assert benches[:3] == [FIRST_BENCH_S, FIRST_BENCH_S * 2, FIRST_BENCH_S * 4]
@@ -221,14 +231,14 @@ def test_a_benched_key_comes_back_and_is_benched_for_longer_if_refused_again():
 def test_the_only_key_is_not_benched_for_what_may_be_about_one_model():
     keys = ring()
     assert not fail(keys, refused(403), 0)
-    assert keys.pick(0).name == "openai#1"
+    assert pick(keys, 0).name == "openai#1"
 
 
 def test_of_two_keys_the_last_is_kept_as_well():
     keys = ring(2)
     assert fail(keys, refused(403), 0)
     assert not fail(keys, refused(403), 1)
-    assert keys.pick(2).name == "openai#2"
+    assert pick(keys, 2).name == "openai#2"
 
 
 def test_who_has_no_key_left_is_told_how_many_there_were_and_what_to_do():
@@ -236,7 +246,7 @@ def test_who_has_no_key_left_is_told_how_many_there_were_and_what_to_do():
     fail(keys, refused(), 0)
     assert not fail(keys, refused(), 60)
     with pytest.raises(errors.CredentialRefused) as caught:
-        keys.pick(100)
+        pick(keys, 100)
     message = caught.value.message
     assert "all 2 keys" in message
     assert "replace" in message
@@ -250,7 +260,7 @@ def test_while_one_only_rests_the_answer_is_when_to_come_back():
     fail(keys, limited(30), 0)
     fail(keys, limited(20), 0)
     with pytest.raises(errors.RateLimited) as caught:
-        keys.pick(5)
+        pick(keys, 5)
     assert caught.value.retry_after_s == pytest.approx(15)
     assert "2 over a rate limit, 1 refused" in caught.value.message
 
@@ -261,34 +271,34 @@ def test_while_one_only_rests_the_answer_is_when_to_come_back():
 def test_a_refused_token_is_got_anew_before_its_key_is_benched():
     credential = Renewable()
     keys = KeyRing("vertex", [credential])
-    key = keys.pick(0)
+    key = pick(keys, 0)
     old = credential.block()
     assert keys.failed(key, refused(), 0, block=old)
     assert credential.block() is None
     new = asyncio.run(credential.refresh())
-    assert keys.pick(0) is key
+    assert pick(keys, 0) is key
     assert not keys.failed(key, refused(), 1, block=new)
     with pytest.raises(errors.CredentialRefused):
-        keys.pick(2)
+        pick(keys, 2)
 
 
 def test_calls_that_were_under_way_with_the_old_token_bench_nobody():
     credential = Renewable()
     keys = KeyRing("vertex", [credential])
-    key = keys.pick(0)
+    key = pick(keys, 0)
     old = credential.block()
     assert keys.failed(key, refused(), 0, block=old)
     assert keys.failed(key, refused(), 0, block=old)
     new = asyncio.run(credential.refresh())
     assert keys.failed(key, refused(), 1, block=old)
     assert credential.block() == new
-    assert keys.pick(1) is key
+    assert pick(keys, 1) is key
 
 
 def test_an_issuer_that_repeats_the_refused_token_is_not_asked_for_ever():
     credential = Renewable(repeats=True)
     keys = KeyRing("vertex", [credential])
-    key = keys.pick(0)
+    key = pick(keys, 0)
     assert keys.failed(key, refused(), 0, block=credential.block())
     again = asyncio.run(credential.refresh())
     assert not keys.failed(key, refused(), 0, block=again)
@@ -297,7 +307,7 @@ def test_an_issuer_that_repeats_the_refused_token_is_not_asked_for_ever():
 def test_after_a_success_a_refused_token_may_be_got_anew_again():
     credential = Renewable()
     keys = KeyRing("vertex", [credential])
-    key = keys.pick(0)
+    key = pick(keys, 0)
     assert keys.failed(key, refused(), 0, block=credential.block())
     asyncio.run(credential.refresh())
     keys.succeeded(key, 1)
@@ -308,7 +318,7 @@ def test_an_issuer_that_refuses_benches_the_key():
     keys = KeyRing("vertex", [Renewable()])
     assert not fail(keys, refused(None), 0)
     with pytest.raises(errors.CredentialRefused):
-        keys.pick(1)
+        pick(keys, 1)
 
 
 # Status.
@@ -353,19 +363,19 @@ def test_whatever_happens_a_key_is_usable_or_it_is_said_when_one_will_be(count, 
     for wait_s, scope, failure in steps:
         now += wait_s
         try:
-            key = keys.pick(now, scope)
+            key = pick(keys, now, scope)
         except (errors.RateLimited, errors.CredentialRefused) as exhausted:
             assert 0 < exhausted.retry_after_s <= MAX_BENCH_S
             # What is said is true: then there is one.
             now += exhausted.retry_after_s + 1e-6
-            key = keys.pick(now, scope)
+            key = pick(keys, now, scope)
         assert key.ready_at(scope) <= now
         if failure is None:
             keys.succeeded(key, now, scope)
         else:
             again = keys.failed(key, failure, now, scope, block=key.credential.block() or b"")
             if again:
-                keys.pick(now, scope)
+                pick(keys, now, scope)
 
 
 def test_a_ring_that_takes_anothers_place_lets_the_same_keys_go_on_resting():
@@ -380,7 +390,7 @@ def test_a_ring_that_takes_anothers_place_lets_the_same_keys_go_on_resting():
     # From then on each goes its own way.
     before.keys[0].rest(1.0, 3600.0, "")
     assert after.keys[2].ready_at(None) == 30.0
-    assert after.pick(1.0).name == "openai#1"
+    assert pick(after, 1.0).name == "openai#1"
 
 
 def test_a_credential_that_may_have_changed_by_itself_begins_anew():

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from modelmux.errors import RateLimited
 from modelmux.ir.response import Usage
 from modelmux.target.record import CallRecord
-from modelmux.telemetry.exposition import Connections, Exposition
+from modelmux.telemetry.exposition import CacheState, Connections, Exposition
 from modelmux.telemetry.metrics import Metrics
 
 ANSWERED = CallRecord(
@@ -47,6 +47,7 @@ def exposition(metrics: Metrics) -> Exposition:
     return Exposition(
         metrics,
         connections=lambda: [Connections("openai", 2, 3)],
+        cache=lambda: CacheState({"hit": 3, "miss": 1}, 2000, 7, 4),
         queues=lambda: [("openai", Waiting())],
         dropped_log_lines=lambda: 7,
         version="1.2.3",
@@ -153,3 +154,26 @@ def test_what_waits_for_limits_and_what_was_sent_away_is_told():
     assert found["modelmux_limit_wait_seconds_total", provider] == 7.5
     assert found["modelmux_limit_refusals_total", provider] == 1
     assert found["modelmux_shed_total", frozenset()] == 3
+
+
+def test_what_the_cache_did_and_saved_is_told():
+    metrics = Metrics()
+    hit = CallRecord(
+        "c3",
+        target="openai/gpt",
+        attempts=0,
+        cache="hit",
+        saved=Usage(30, 12),
+        saved_usd=Decimal(2),
+    )
+    metrics.count(hit)
+    found = samples(metrics)
+    result = ("modelmux_cache_answers_total", frozenset({("result", "hit")}))
+    assert found[result] == 3
+    assert found["modelmux_cache_saved_tokens_total", frozenset()] == 42
+    assert found["modelmux_cache_saved_usd_total", frozenset()] == 2
+    assert found["modelmux_cache_bytes", frozenset()] == 2000
+    assert found["modelmux_cache_entries", frozenset()] == 7
+    assert found["modelmux_cache_errors_total", frozenset()] == 4
+    labels = frozenset({("provider", "openai"), ("model", "gpt"), ("outcome", "ok")})
+    assert found["modelmux_attempts_total", labels] == 0

@@ -58,7 +58,7 @@ def test_other_names_and_reserved_words_are_told():
     assert "`warning`: the same as `warn`." in rows_of("[server]")
     assert "Not available in this version: `round_robin`" in rows_of("[[models]]")
     assert "not available in this version: `rules`" in rows_of("[routing]")
-    assert "not available in this version: `[cache]`" in TEXT
+    assert "not available in this version: `[database]`" in TEXT
 
 
 def test_tables_in_tables_have_sections_of_their_own():

@@ -1,0 +1,1 @@
+"""Where what outlives a call is kept."""
