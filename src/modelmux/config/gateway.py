@@ -88,6 +88,8 @@ class Gateway:
         self._exposition: Exposition | None = None
         self._loaded_at = self._started_at
         self.draining = False
+        self.successor = 0
+        """Process that serves the same sockets in our place; 0: none."""
         self.listening: Sequence[str] = ()
         self.reload_failure = ""
         """Why the last reload changed nothing; empty if it did, or there was none."""
@@ -321,7 +323,7 @@ class Gateway:
         return Health(self.telemetry.metrics.health, self._readiness, self._metrics)
 
     def _readiness(self) -> Readiness:
-        if self.draining:
+        if self.draining and not self.successor:  # whoever asks means the address, not the process
             return Readiness(ready=False, reasons=("draining",))
         now = time.monotonic()
         rings = self._built.rings

@@ -24,6 +24,8 @@ MAX_RETIRING: Final = 16
 """Configurations that may wait for their last call. Each is held in memory as long as its longest
 stream, so that a program that reloads all the time would fill it."""
 
+_NOT_SERVING = ConfigError("expected a gateway that `modelmux serve` started, this one was not")
+
 Load = Callable[[], Loaded]
 """Reads the configuration anew, from where it came. Blocks. Raises `ConfigError`."""
 
@@ -61,6 +63,12 @@ class Reloader:
         Args:
             cause: Who asked, for the log.
         """
+        if self._serving is None:
+            return self._failed(_NOT_SERVING, cause)
+        # Whoever asks may leave meanwhile.
+        return await asyncio.shield(self._serving[1].create_task(self._next(cause)))
+
+    async def _next(self, cause: str) -> Reloaded:
         async with self._lock:
             self._notify.reloading()
             try:
@@ -73,7 +81,7 @@ class Reloader:
     async def _reload(self, cause: str) -> Reloaded:
         gateway = self._gateway
         if self._load is None or self._serving is None:
-            raise ConfigError("expected a gateway that `modelmux serve` started, this one was not")
+            raise _NOT_SERVING
         if gateway.draining:
             raise ConfigError("the gateway is stopping", hint="start it again")
         if gateway.retiring >= MAX_RETIRING:

@@ -6,9 +6,10 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from modelmux import __version__
 from modelmux.config import vertex, watch
@@ -18,10 +19,12 @@ from modelmux.config.listening import Listening, check_exposure
 from modelmux.config.load import Loaded
 from modelmux.config.paths import directories, private_directory
 from modelmux.config.reload import Load, Reloader
+from modelmux.config.upgrade import Successor, Upgrader
 from modelmux.errors import ConfigError
 from modelmux.ingress import listen
 from modelmux.ingress.address import TcpAddress, UnixAddress
-from modelmux.ingress.control import Control
+from modelmux.ingress.control import Actions, Control
+from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.listen import Listener
 from modelmux.ingress.server import Server, UvicornLog, serve
 from modelmux.telemetry.lines import Level
@@ -48,12 +51,23 @@ _LEVELS: Mapping[str, Level] = {"warning": "warn", "error": "error", "critical":
 """Levels of Python's logging in our words."""
 
 
-def run(loaded: Loaded, load: Load | None = None) -> int:
+class Origin(NamedTuple):
+    """What a process was started with, as far as it is needed to do so again."""
+
+    load: Load | None = None
+    """Reads the configuration anew; without it there is no reload."""
+    environ: Mapping[str, str] | None = None
+    """Variables, before any file of them was read; without it there is no upgrade."""
+    handover: str = ""
+    """What another process gave it, whose place it takes."""
+
+
+def run(loaded: Loaded, origin: Origin = Origin()) -> int:  # noqa: B008 # immutable
     """Serve in the foreground; the exit code.
 
     Args:
         loaded: The configuration.
-        load: Reads it anew for a reload; without it there is none.
+        origin: Where it and this process come from.
 
     Raises:
         ConfigError: It cannot be built, or an address cannot be had. Nothing was served.
@@ -62,23 +76,33 @@ def run(loaded: Loaded, load: Load | None = None) -> int:
         for number in _SIGNALS:
             # The servers' handlers stay until the loop is closed, and uvloop's beyond it.
             stack.callback(signal.signal, number, signal.getsignal(number))
-        opened = open_all(places(loaded.config, os.environ, os.getpid()))
+        successor = Successor.of(origin.handover)
+        inherited = successor.inherited if successor is not None else {}
+        opened = open_all(places(loaded.config, os.environ, os.getpid()), inherited)
         listening = Listening(opened)
         stack.callback(listening.close)
+        if successor is not None:
+            here = {str(each.place.address) for each in opened}
+            successor.taken = [address for address in inherited if address in here]
         check_exposure(loaded.config, opened)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_serve(loaded, listening, load))
+            runner.run(_serve(loaded, listening, origin, successor))
     return 0
 
 
-async def _serve(loaded: Loaded, listening: Listening, load: Load | None) -> None:
+async def _serve(
+    loaded: Loaded, listening: Listening, origin: Origin, successor: Successor | None
+) -> None:
     gateway = Gateway(loaded, output=_output(lambda message: log.event("warn", message)))
+    if successor is not None:
+        successor.take_stderr()
     log = gateway.telemetry.log
     gateway.listening = listening.names
 
     def draining() -> None:
         gateway.draining = True
-        Notify().stopping()
+        if not gateway.successor:
+            Notify().stopping()
         log.event(
             "info",
             "stopping: calls under way may end",
@@ -90,8 +114,13 @@ async def _serve(loaded: Loaded, listening: Listening, load: Load | None) -> Non
     def stop(now: bool) -> None:
         server.stop(now=now)
 
-    reloader = Reloader(gateway, listening, load)
-    control = Control(gateway.status, stop, gateway.log_access(), reloader.reload)
+    def hand_over() -> None:
+        server.hand_over()
+
+    reloader = Reloader(gateway, listening, origin.load)
+    upgrader = Upgrader(gateway, listening, hand_over, origin.environ)
+    actions = Actions(stop, reloader.reload, upgrader.upgrade)
+    control = Control(gateway.status, gateway.log_access(), actions)
     server = Server(
         gateway.app(control),
         settings.drain_timeout_s,
@@ -103,20 +132,25 @@ async def _serve(loaded: Loaded, listening: Listening, load: Load | None) -> Non
     UvicornLog(lambda level, message: log.event(_LEVELS.get(level, "error"), message)).install()
     async with gateway:
         with ExitStack() as stack:
-            controls = _control_listeners(gateway)
-            for listener in controls:
-                stack.callback(listener.close)
+
+            async def open_control() -> None:
+                await control_server.wait_ready()
+                for listener in _control_listeners(gateway):
+                    stack.callback(listener.close)
+                    await control_server.open(listener.socket, Entrance(""))
+
             async with asyncio.TaskGroup() as group:
-                group.create_task(serve(control_server, [each.socket for each in controls]))
-                group.create_task(_announce(server, gateway, listening))
-                following = group.create_task(_follow(gateway, server, reloader))
+                group.create_task(serve(control_server, []))
+                group.create_task(_announce(server, gateway, listening, successor, open_control))
+                following = group.create_task(_follow(gateway, server, reloader, upgrader))
                 await server.serve_at(listening.sockets)
+                await upgrader.settled()
                 following.cancel()
-                control_server.stop(now=True)
+                control_server.stop(now=not gateway.successor)  # who asked for one is answered
         log.event("info", "stopped", pid=os.getpid())
 
 
-async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
+async def _follow(gateway: Gateway, server: Server, reloader: Reloader, upgrader: Upgrader) -> None:
     """Reload as signals and files say; never returns."""
     wanted = asyncio.Event()
     if sys.platform != "win32":
@@ -127,6 +161,7 @@ async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
 
     async with asyncio.TaskGroup() as tasks:
         reloader.start(server, tasks)
+        upgrader.start(tasks)
         tasks.create_task(watch.follow(lambda: gateway.loaded, changed))
         while True:
             await wanted.wait()
@@ -134,9 +169,19 @@ async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
             await reloader.reload("SIGHUP")
 
 
-async def _announce(server: Server, gateway: Gateway, listening: Listening) -> None:
+async def _announce(
+    server: Server,
+    gateway: Gateway,
+    listening: Listening,
+    successor: Successor | None,
+    open_control: Callable[[], Awaitable[None]],
+) -> None:
     """Say where it listens, and to who has not configured anything what to do with it."""
     await server.wait_ready()
+    if successor is None:
+        await open_control()
+    else:
+        await successor.serves(open_control)
     log = gateway.telemetry.log
     log.event(
         "info",

@@ -62,6 +62,7 @@ def _controlling(control: Control) -> dict[str, Methods]:
         "/control/status": {"GET": control.status},
         "/control/stop": {"POST": control.stop},
         "/control/reload": {"POST": control.reload},
+        "/control/upgrade": {"POST": control.upgrade},
         "/control/logs": {"GET": control.logs},
     }
 
