@@ -31,6 +31,13 @@ class ProviderStatus(Struct, frozen=True):
     keys_total: int
 
 
+class WorkerStatus(Struct, frozen=True):
+    pid: int
+    in_flight: int
+    requests_total: int
+    restarts: int
+
+
 class Status(Struct, frozen=True):
     """What a gateway says of itself at `GET /control/status`."""
 
@@ -46,6 +53,7 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: tuple[ProviderStatus, ...]
+    workers: tuple[WorkerStatus, ...] = ()
 
 
 class Problem(Struct, frozen=True):

@@ -1,7 +1,6 @@
 """Serving a configuration until told to stop."""
 
 import asyncio
-import gc
 import os
 import shlex
 import signal
@@ -13,8 +12,11 @@ from typing import NamedTuple
 
 from modelmux import __version__
 from modelmux.config import vertex, watch
+from modelmux.config.crew import Crew
+from modelmux.config.crew_doors import CrewControl, CrewHealth
 from modelmux.config.entrances import open_all, places
 from modelmux.config.gateway import Gateway
+from modelmux.config.host import new_loop, settle_collector, stderr_output, take_uvicorns_log
 from modelmux.config.listening import Listening, check_exposure
 from modelmux.config.load import Loaded
 from modelmux.config.paths import directories, private_directory
@@ -26,15 +28,8 @@ from modelmux.ingress.address import TcpAddress, UnixAddress
 from modelmux.ingress.control import Actions, Control
 from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.listen import Listener
-from modelmux.ingress.server import Server, UvicornLog, serve
-from modelmux.telemetry.lines import Level
-from modelmux.telemetry.output import FdOutput, Output
+from modelmux.ingress.server import Server, serve
 from modelmux.transport.notify import Notify
-
-if sys.platform != "win32":
-    import uvloop
-
-    from modelmux.telemetry.piped import PipedOutput
 
 _CONTROL_DRAIN_S = 1.0
 
@@ -44,11 +39,9 @@ _SIGNALS = (
     else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 )
 
-GC_THRESHOLD = 20_000
-"""New objects between two runs of the collector; CPython's own 700 is fourteen calls."""
 
-_LEVELS: Mapping[str, Level] = {"warning": "warn", "error": "error", "critical": "error"}
-"""Levels of Python's logging in our words."""
+Front = Server | Crew
+"""What serves the listeners: this process, or others that it has started."""
 
 
 class Origin(NamedTuple):
@@ -85,7 +78,7 @@ def run(loaded: Loaded, origin: Origin = Origin()) -> int:  # noqa: B008 # immut
             here = {str(each.place.address) for each in opened}
             successor.taken = [address for address in inherited if address in here]
         check_exposure(loaded.config, opened)
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_serve(loaded, listening, origin, successor))
     return 0
 
@@ -93,7 +86,7 @@ def run(loaded: Loaded, origin: Origin = Origin()) -> int:  # noqa: B008 # immut
 async def _serve(
     loaded: Loaded, listening: Listening, origin: Origin, successor: Successor | None
 ) -> None:
-    gateway = Gateway(loaded, output=_output(lambda message: log.event("warn", message)))
+    gateway = Gateway(loaded, output=stderr_output(lambda message: log.event("warn", message)))
     if successor is not None:
         successor.take_stderr()
     log = gateway.telemetry.log
@@ -109,27 +102,19 @@ async def _serve(
             in_flight=gateway.telemetry.metrics.in_flight,
         )
 
-    settings = loaded.config.server
-
     def stop(now: bool) -> None:
         server.stop(now=now)
 
     def hand_over() -> None:
         server.hand_over()
 
-    reloader = Reloader(gateway, listening, origin.load)
+    has_crew = loaded.config.server.workers > 1
+    crew = Crew(gateway, listening, draining) if has_crew else None
+    reloader = Reloader(gateway, listening, origin.load, crew)
     upgrader = Upgrader(gateway, listening, hand_over, origin.environ)
     actions = Actions(stop, reloader.reload, upgrader.upgrade)
-    control = Control(gateway.status, gateway.log_access(), actions)
-    server = Server(
-        gateway.app(control),
-        settings.drain_timeout_s,
-        on_stop=draining,
-        read_timeout_s=settings.read_timeout_s,
-        fast=settings.fast_path,
-    )
-    control_server = Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
-    UvicornLog(lambda level, message: log.event(_LEVELS.get(level, "error"), message)).install()
+    server, control_server = _servers(gateway, crew, actions, draining)
+    take_uvicorns_log(log)
     async with gateway:
         with ExitStack() as stack:
 
@@ -150,7 +135,26 @@ async def _serve(
         log.event("info", "stopped", pid=os.getpid())
 
 
-async def _follow(gateway: Gateway, server: Server, reloader: Reloader, upgrader: Upgrader) -> None:
+def _servers(
+    gateway: Gateway, crew: Crew | None, actions: Actions, on_stop: Callable[[], None]
+) -> tuple[Front, Server]:
+    """What serves callers, and what serves the control socket."""
+    if crew is not None:
+        app = gateway.control_app(CrewControl(crew, actions), CrewHealth(gateway.watch(), crew))
+        return crew, Server(app, _CONTROL_DRAIN_S, signals=False)
+    control = Control(gateway.status, gateway.log_access(), actions)
+    settings = gateway.loaded.config.server
+    server = Server(
+        gateway.app(control),
+        settings.drain_timeout_s,
+        on_stop=on_stop,
+        read_timeout_s=settings.read_timeout_s,
+        fast=settings.fast_path,
+    )
+    return server, Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
+
+
+async def _follow(gateway: Gateway, server: Front, reloader: Reloader, upgrader: Upgrader) -> None:
     """Reload as signals and files say; never returns."""
     wanted = asyncio.Event()
     if sys.platform != "win32":
@@ -170,7 +174,7 @@ async def _follow(gateway: Gateway, server: Server, reloader: Reloader, upgrader
 
 
 async def _announce(
-    server: Server,
+    server: Front,
     gateway: Gateway,
     listening: Listening,
     successor: Successor | None,
@@ -191,11 +195,7 @@ async def _announce(
     )
     log.flush()
     Notify().ready()
-    # All that is here now stays: the collector need not go through it again and again.
-    gc.collect()
-    gc.freeze()
-    # A call makes about fifty objects that it could see, and none of them is garbage.
-    gc.set_threshold(GC_THRESHOLD)
+    settle_collector()
     config = gateway.loaded.config
     # What was found without a configuration, such as a provider's usual variable, is enough.
     has_any = gateway.loaded.is_configured or config.providers or vertex.is_used(config.vertex)
@@ -240,13 +240,3 @@ def _control_listeners(gateway: Gateway) -> list[Listener]:
             "warn", f"no control socket, so `modelmux status` and `stop` cannot work: {exc.message}"
         )
         return []
-
-
-def _output(tell: Callable[[str], None]) -> Output:
-    """Where the log goes: what does not take time away from calls, where there is such a thing."""
-    fd = sys.stderr.fileno()
-    return FdOutput(fd) if sys.platform == "win32" else PipedOutput(fd, tell)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop() if sys.platform == "win32" else uvloop.new_event_loop()

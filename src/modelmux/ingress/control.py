@@ -14,6 +14,8 @@ DEFAULT_LINES = 50
 MAX_LINES = 1000
 """What is kept of the log in memory."""
 
+PLAIN = b"text/plain; charset=utf-8"
+
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
@@ -21,6 +23,14 @@ class ProviderStatus(Struct, frozen=True):
     name: str
     keys_usable: int
     keys_total: int
+
+
+class WorkerStatus(Struct, frozen=True):
+    pid: int
+    in_flight: int
+    requests_total: int
+    restarts: int
+    """How often another process has taken its place."""
 
 
 class Status(Struct, frozen=True):
@@ -41,6 +51,8 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: Sequence[ProviderStatus]
+    workers: Sequence[WorkerStatus] = ()
+    """Where there are several; the process itself then serves nobody."""
 
 
 class Problem(Struct, frozen=True):
@@ -128,16 +140,25 @@ class Control:
 
     async def logs(self, request: HttpRequest) -> Answer:
         """`GET /control/logs`, with `lines=N`, and `follow=1` for what is still to come."""
-        lines = _argument(request, "lines") or str(DEFAULT_LINES)
-        if not _DIGITS.fullmatch(lines) or int(lines) > MAX_LINES:
-            raise InvalidRequest(
-                f"expected a number of at most {MAX_LINES}, got {lines!r}", param="lines"
-            )
-        recent = "".join(f"{line}\n" for line in self._log.recent(int(lines)))
-        if _argument(request, "follow") != "1":
+        recent = "".join(f"{line}\n" for line in self._log.recent(lines_asked(request)))
+        if not wants_to_follow(request):
             return text(recent)
-        fields = [(b"content-type", b"text/plain; charset=utf-8")]
-        return Answer(200, fields, _followed(recent, self._log.follow()))
+        return Answer(200, [(b"content-type", PLAIN)], _followed(recent, self._log.follow()))
+
+
+def lines_asked(request: HttpRequest) -> int:
+    """How many lines of the log are asked for. Raises `InvalidRequest`."""
+    lines = _argument(request, "lines") or str(DEFAULT_LINES)
+    if not _DIGITS.fullmatch(lines) or int(lines) > MAX_LINES:
+        raise InvalidRequest(
+            f"expected a number of at most {MAX_LINES}, got {lines!r}", param="lines"
+        )
+    return int(lines)
+
+
+def wants_to_follow(request: HttpRequest) -> bool:
+    """Whether what comes after them is, too."""
+    return _argument(request, "follow") == "1"
 
 
 async def _followed(recent: str, lines: AsyncIterator[str]) -> AsyncGenerator[bytes]:

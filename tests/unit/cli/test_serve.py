@@ -120,10 +120,9 @@ def test_a_listener_that_others_can_reach_needs_keys(cli: Cli, served: list[Load
     assert served == []
 
 
-def test_several_workers_are_refused(cli: Cli):
-    ran = cli("serve", "--workers", "2")
-    assert ran.code == 1
-    assert "option --workers: server.workers: expected 1, got 2" in ran.err
+def test_several_workers_may_be_wanted(cli: Cli, served: list[Loaded]):
+    assert cli("serve", "--workers", "2").code == 0
+    assert served[0].config.server.workers == 2
 
 
 def test_warnings_are_told_before_it_serves(cli: Cli, served: list[Loaded]):
