@@ -181,10 +181,11 @@ async def _announce(
     open_control: Callable[[], Awaitable[None]],
 ) -> None:
     """Say where it listens, and to who has not configured anything what to do with it."""
-    await server.wait_ready()
     if successor is None:
-        await open_control()
+        await open_control()  # first: workers ask there as soon as they serve
+        await server.wait_ready()
     else:
+        await server.wait_ready()
         await successor.serves(open_control)
     log = gateway.telemetry.log
     log.event(
