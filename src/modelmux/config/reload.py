@@ -149,7 +149,7 @@ class Reloader:
             "info",
             f"configuration reloaded: {'; '.join(said) or 'nothing has changed'}",
             cause=cause,
-            models=len(gateway.models()),
+            models=len(list(gateway.current().registry.names())),
         )
         for note in notes:
             log.event("warn", note)

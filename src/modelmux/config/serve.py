@@ -192,7 +192,7 @@ async def _announce(
         "info",
         f"modelmux {__version__} listens on {', '.join(gateway.listening)}",
         pid=os.getpid(),
-        models=len(gateway.models()),
+        models=len(list(gateway.current().registry.names())),
     )
     log.flush()
     Notify().ready()
