@@ -131,6 +131,8 @@ class Crew:
             for worker in self._workers:
                 if worker.child is not None:
                     worker.child.kill()
+                    await worker.child.wait()
+                self._leave(worker)
                 worker.control.close()
                 await worker.relay.aclose()
 

@@ -169,9 +169,11 @@ def inherit(address: Address, fd: int) -> Listener:
         ConfigError: It is no socket, or its file is gone.
     """
     os.set_inheritable(fd, False)
+    sock = socket.socket(fileno=fd)
     try:
-        return Listener(address, socket.socket(fileno=fd))
+        return Listener(address, sock)
     except OSError as exc:
+        sock.close()
         raise _failed(address, exc) from None
 
 

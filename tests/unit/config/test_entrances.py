@@ -120,4 +120,4 @@ def test_a_socket_without_its_file_is_not_taken(folder: Path):
     (folder / "a").unlink()
     config = Config(server=Server(listen=("unix:a",)))
     with pytest.raises(ConfigError, match="cannot listen on unix:a"):
-        open_all(places(config, {}, 7), {"unix:a": [gone.fileno()]})
+        open_all(places(config, {}, 7), {"unix:a": [gone.detach()]})

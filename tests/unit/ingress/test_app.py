@@ -48,7 +48,7 @@ class App:
         control = Control(self._status, Log(self._recent, self._never), actions)
         clocks = (lambda: "made-1", lambda: 7.0)
         self.doors = doors(lambda: surface_, health, *clocks)
-        self.control_doors = control_doors(lambda: surface_, health, control, *clocks)
+        self.control_doors = control_doors(lambda: surface_, (health, control, {}), *clocks)
 
     def ask(
         self,

@@ -32,6 +32,7 @@ STATUS = Status(
     failures_total=0,
     draining=False,
     providers=[ProviderStatus("openai", 1, 2)],
+    workers=[],
 )
 
 
