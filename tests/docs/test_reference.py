@@ -244,7 +244,7 @@ def exposed() -> dict[str, set[str]]:
         "1", wire="w", target="p/m", outcome="error", error_kind="timeout", overhead_s=0.1
     )
     gateway.telemetry.metrics.count(record)
-    gateway._metrics()
+    gateway.metrics_text()
     exposition = gateway._exposition
     assert exposition is not None
     exposition._connections = lambda: [Connections("p", 1, 1)]

@@ -68,8 +68,10 @@ def versions(urls: list[str]) -> list[str]:
     ]
 
 
-async def under_load(running: Gateway, texts: list[str], reloads: int) -> steady.Outcome:
-    """Reload again and again while callers are served; what became of their calls."""
+async def under_load(
+    running: Gateway, texts: list[str], reloads: int, upgrades: int = 2
+) -> steady.Outcome:
+    """Reload and upgrade again and again while callers are served; what became of their calls."""
     load = steady.Load(int(running.base_url.rpartition(":")[2]), ["m"], rate=RATE, streams_of=20)
     async with asyncio.TaskGroup() as tasks:
         running_load = tasks.create_task(load.run())
@@ -77,6 +79,10 @@ async def under_load(running: Gateway, texts: list[str], reloads: int) -> steady
             answer = await asyncio.to_thread(reload, running, texts[(number + 1) % len(texts)])
             assert answer.status == 200, answer.body
             await load.more(RATE // 4)
+            if number < upgrades:
+                answer = await asyncio.to_thread(running.upgrade)
+                assert answer.status == 200, answer.body
+                await load.more(RATE // 4)
         bad = await asyncio.to_thread(reload, running, texts[0] + "nonsense = 1\n")
         assert bad.status == 422
         await load.more(RATE // 4)
@@ -85,7 +91,9 @@ async def under_load(running: Gateway, texts: list[str], reloads: int) -> steady
     return load.outcome
 
 
-def test_ten_reloads_under_load_lose_no_request_and_cut_no_stream(start_gateway: GatewayStarter):
+def test_ten_reloads_and_two_upgrades_under_load_cost_no_request_and_no_stream(
+    start_gateway: GatewayStarter,
+):
     async def run() -> steady.Outcome:
         async with steady.providers(3) as urls:
             texts = versions(urls)
@@ -180,3 +188,41 @@ def test_a_listener_that_is_removed_lets_its_callers_finish(upstream: Stage):
             gate.open()
             assert exchange.read_rest().endswith(OPENAI.end)
         assert child.stop() == 0
+
+
+def test_a_stream_goes_on_in_the_old_process_until_it_ends(
+    start_gateway: GatewayStarter, upstream: Stage
+):
+    gate = Gate()
+    upstream.play(held(gate), [http1.answer(200, OPENAI.answer())])
+    running = start_gateway(config(("first", upstream.base_url)))
+    old, asked = running.pid, OPENAI.ask("first/m", stream=True)
+    with raw.posted(running.base_url, OPENAI.path, asked) as exchange:
+        gate.wait_until_reached()
+        assert running.upgrade().status == 200
+        assert running.pid != old
+        for address in (running.base_url, running.unix_address):
+            assert plain.post(address, OPENAI.path, OPENAI.ask("first/m")).status == 200
+        status = plain.get(running.control_address, "/control/status").json()
+        assert isinstance(status, dict)
+        assert (status["pid"], status["requests_total"]) == (running.pid, 2)
+        gate.open()
+        assert exchange.read_rest().endswith(OPENAI.end)
+    assert running.wait_until_ended() == 0  # the old process
+    assert plain.get(running.unix_address, "/healthz").status == 200
+
+
+def test_a_new_process_that_cannot_serve_leaves_the_old_one_serving(
+    start_gateway: GatewayStarter, upstream: Stage
+):
+    text = config(("first", upstream.base_url))
+    running = start_gateway(text)
+    running.config_path.write_text(text + "[nonsense]\n")
+    answer = running.upgrade()
+    assert answer.status == 422
+    assert b"ended with exit code 1" in answer.body
+    assert b"nonsense: unknown key" in answer.body
+    running.wait_until_logged("not upgraded, this process goes on")
+    running.config_path.write_text(text)
+    assert plain.get(running.base_url, "/readyz").status == 200
+    assert running.upgrade().status == 200

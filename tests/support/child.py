@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from modelmux.cli.stop import is_alive
+
 T = TypeVar("T")
 
 READY_S = 20.0
@@ -86,6 +88,23 @@ class Child:
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
+
+    def end(self, pid: int) -> None:
+        """Ask a process that this one has started to end, and wait for it.
+
+        Raises:
+            ChildError: It had to be killed.
+        """
+        give_up = time.monotonic() + STOP_S
+        was_asked = False
+        while is_alive(pid):
+            if time.monotonic() > give_up:
+                os.kill(pid, signal.SIGKILL)
+                raise self._error(f"left a process that did not end within {STOP_S:.0f} s")
+            if not was_asked:
+                os.kill(pid, signal.SIGTERM)
+                was_asked = True
+            self.wait(POLL_S)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask the program to end and wait for it; its exit code.

@@ -1,5 +1,6 @@
 """The gateway as its users start it: `modelmux serve` in a process of its own."""
 
+import os
 import shutil
 import signal
 import sys
@@ -7,6 +8,8 @@ import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import msgspec
 
 from tests.support import plain
 from tests.support.child import Child, ChildError
@@ -25,6 +28,15 @@ class Gateway:
         self.socket_path = socket_path
         self.config_path = config_path
         self.end_was_awaited = False
+        self.successors: list[int] = []
+        """Processes that have taken over, by `upgrade`."""
+
+    def upgrade(self) -> plain.Answer:
+        """Have it go on as a new process, which is meant from then on."""
+        answer = plain.post(self.control_address, "/control/upgrade")
+        if answer.status == 200:
+            self.successors.append(msgspec.json.decode(answer.body)["pid"])
+        return answer
 
     @property
     def openai_url(self) -> str:
@@ -42,7 +54,7 @@ class Gateway:
 
     @property
     def pid(self) -> int:
-        return self._child.pid
+        return self.successors[-1] if self.successors else self._child.pid
 
     @property
     def log(self) -> str:
@@ -51,7 +63,7 @@ class Gateway:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it, and do not wait for what follows."""
-        self._child.send(number)
+        os.kill(self.pid, number)
 
     def wait_until_logged(self, words: str) -> None:
         """Block until the log holds `words`."""
@@ -106,6 +118,8 @@ def running(
         child.wait_until(lambda: _is_ready(gateway, ready_path), f"ready on {ready_path}")
         yield gateway
     finally:
+        for pid in gateway.successors:
+            child.end(pid)
         code = child.stop()
         shutil.rmtree(sockets)
     if code != 0 and not gateway.end_was_awaited:

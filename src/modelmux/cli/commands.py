@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, Entry] = {
     "status": Entry("modelmux.cli.status", "what a running gateway is doing"),
     "logs": Entry("modelmux.cli.logs", "the log of a running gateway"),
     "reload": Entry("modelmux.cli.reload", "have a gateway put its changed configuration in force"),
+    "upgrade": Entry("modelmux.cli.upgrade", "have a gateway go on as a new process"),
     "stop": Entry("modelmux.cli.stop", "stop a running gateway"),
     "version": Entry("modelmux.cli.version", "print the version"),
 }
@@ -47,7 +48,6 @@ LATER = frozenset(
         "profile",
         "report",
         "tui",
-        "upgrade",
         "usage",
         "workflow",
     }

@@ -19,6 +19,9 @@ TIMEOUT_S = 5.0
 RELOAD_TIMEOUT_S = 60.0
 """For one that reads and builds a configuration: a second for ten thousand models."""
 
+UPGRADE_TIMEOUT_S = 90.0
+"""For a new process to serve, or not to: the gateway waits for a minute."""
+
 _NO_GATEWAY = "`modelmux serve` starts one"
 
 
@@ -26,6 +29,13 @@ class ProviderStatus(Struct, frozen=True):
     name: str
     keys_usable: int
     keys_total: int
+
+
+class WorkerStatus(Struct, frozen=True):
+    pid: int
+    in_flight: int
+    requests_total: int
+    restarts: int
 
 
 class Status(Struct, frozen=True):
@@ -43,6 +53,7 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: tuple[ProviderStatus, ...]
+    workers: tuple[WorkerStatus, ...] = ()
 
 
 class Problem(Struct, frozen=True):
@@ -56,6 +67,14 @@ class Reloaded(Struct, frozen=True):
     reloaded: bool
     changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Upgraded(Struct, frozen=True):
+    """What a gateway says came of an upgrade."""
+
+    upgraded: bool
+    pid: int = 0
     problems: tuple[Problem, ...] = ()
 
 
@@ -85,6 +104,13 @@ class Gateway:
             answer = client.post("/control/reload")
             told = answer.content if answer.status_code == 422 else _content(answer)
             return msgspec.json.decode(told, type=Reloaded)
+
+    def upgrade(self) -> Upgraded:
+        """Have it go on as a new process. Raises as `status`."""
+        with self._client(UPGRADE_TIMEOUT_S) as client, _failures(self.socket):
+            answer = client.post("/control/upgrade")
+            told = answer.content if answer.status_code == 422 else _content(answer)
+            return msgspec.json.decode(told, type=Upgraded)
 
     def models(self) -> list[str]:
         """Names of the models it offers. Raises as `status`."""
@@ -213,6 +239,8 @@ def find(chosen: Path | None = None, where: Directories | None = None) -> Gatewa
     if chosen is not None:
         return Gateway(chosen)
     found = running(where)
+    # One that others have taken over from, or that stops, is meant only if there is no other.
+    found = [each for each in found if not each[1].draining] or found
     if not found:
         raise CommandFailed("no gateway is running", hint=_NO_GATEWAY)
     if len(found) > 1:

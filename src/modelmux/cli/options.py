@@ -62,7 +62,7 @@ class Loading:
         """Read what these options say."""
         self._path = path
         self._overrides = overrides
-        self._environ = dict(os.environ)
+        self.environ = dict(os.environ)
         self._from_dotenv: set[str] = set()
 
     def __call__(self) -> "Loaded":
@@ -72,13 +72,13 @@ class Loading:
         from modelmux.cli import parts
         from modelmux.config.load import load, surroundings
 
-        environ = dict(self._environ)
+        environ = dict(self.environ)
         around = replace(surroundings(listens), environ=environ)
         loaded = load(parts.provider_types(), around, path=self._path, overrides=self._overrides)
         # Libraries look there, too.
         for name in self._from_dotenv - environ.keys():
             os.environ.pop(name, None)
-        self._from_dotenv = environ.keys() - self._environ.keys()
+        self._from_dotenv = environ.keys() - self.environ.keys()
         os.environ.update({name: environ[name] for name in self._from_dotenv})
         return loaded
 

@@ -86,12 +86,20 @@ def build(loaded: "Loaded") -> Gateway:
     return gateway.Gateway(loaded)
 
 
-def serve(loaded: "Loaded", load: "Callable[[], Loaded]") -> int:
-    """Serve until told to stop; `load` reads the configuration anew. The exit code.
+def serve(
+    loaded: "Loaded", load: "Callable[[], Loaded]", environ: Mapping[str, str], handover: str
+) -> int:
+    """Serve until told to stop; the exit code.
+
+    Args:
+        loaded: The configuration.
+        load: Reads it anew.
+        environ: What the process was started in.
+        handover: What another process gave it, whose place it takes.
 
     Raises:
         ConfigError: It cannot be served.
     """
-    from modelmux.config.serve import run
+    from modelmux.config.serve import Origin, run
 
-    return run(loaded, load)
+    return run(loaded, Origin(load, environ, handover))

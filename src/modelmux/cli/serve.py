@@ -1,5 +1,6 @@
 """`modelmux serve`: the gateway in the foreground."""
 
+import os
 from pathlib import Path
 from typing import TypedDict
 
@@ -11,6 +12,9 @@ from modelmux.cli.options import Loading, config_option
 from modelmux.config.load import Override
 from modelmux.errors import ConfigError
 from modelmux.ingress.address import FORMS, parse_address
+
+HANDOVER = "MODELMUX_HANDOVER"
+"""Variable in which a gateway that upgrades says so to the process that takes its place."""
 
 
 class _Said(TypedDict):
@@ -62,10 +66,13 @@ def _sockets(
 @click.pass_obj
 def command(debug: bool | None, **said: Unpack[_Said]) -> int:
     """Serve in the foreground until SIGINT or SIGTERM; a second one does not wait."""
+    handover = os.environ.pop(HANDOVER, "")
+    if handover and "LISTEN_PID" in os.environ:  # left there if systemd's sockets are meant for us
+        os.environ["LISTEN_PID"] = str(os.getpid())
     load = Loading(said["config"], overrides(said, debug=bool(debug)))
     loaded = load()
     output.warn(loaded.warnings)
-    return parts.serve(loaded, load)
+    return parts.serve(loaded, load, load.environ, handover)
 
 
 def overrides(said: _Said, *, debug: bool) -> list[Override]:

@@ -49,6 +49,10 @@ def _print(status: control.Status, *, as_json: bool) -> None:
     if status.reload_failure:
         click.echo(f"  reload   failed, nothing has changed: {status.reload_failure}")
     click.echo(f"  calls    {calls}, {status.failures_total} failed")
+    for worker in status.workers:
+        calls = f"{worker.in_flight} under way, {worker.requests_total} in all"
+        restarts = f", started again {worker.restarts} times" if worker.restarts else ""
+        click.echo(f"  worker   pid {worker.pid}: {calls}{restarts}")
     for provider in status.providers:
         keys = f"{provider.keys_usable} of {provider.keys_total} keys usable"
         click.echo(f"  provider {provider.name}: {keys}")

@@ -2,6 +2,7 @@
 
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -83,11 +84,9 @@ def _warn_low_port(checked: Checked, path: KeyPath, port: int) -> None:
 def server(checked: Checked) -> None:
     """Settings of the process are available and sensible."""
     said, place = checked.config.server, checked.place
-    if said.workers != 1:
-        place.error(
-            ("server", "workers"),
-            f"expected 1, got {said.workers}: several workers are not available in this version",
-        )
+    if said.workers != 1 and sys.platform == "win32":
+        place.error(("server", "workers"), f"expected 1, got {said.workers}: Windows has no more")
+    _per_worker(checked)
     if said.max_retry_attempts > 10:
         message = f"{said.max_retry_attempts} attempts make a caller wait long for a failure"
         place.warn(("server", "max_retry_attempts"), message)
@@ -96,6 +95,17 @@ def server(checked: Checked) -> None:
         place.warn(("server", "allow_anonymous"), message)
     if said.log_level == "trace":
         place.warn(("server", "log_level"), "trace makes a large log")
+
+
+def _per_worker(checked: Checked) -> None:
+    """Limits count in each worker: nobody is to think that they hold for all together."""
+    workers, place = checked.config.server.workers, checked.place
+    for index, provider in enumerate(checked.config.providers if workers > 1 else ()):
+        for key in ("limits", "key_limits"):
+            said = getattr(provider, key)
+            if said.requests_per_minute or said.tokens_per_minute or said.concurrency:
+                message = f"counts in each of the {workers} workers: divide it by {workers}"
+                place.warn(("providers", index, key), message)
 
 
 def streaming(checked: Checked) -> None:

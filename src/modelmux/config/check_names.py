@@ -160,44 +160,49 @@ def keys(checked: Checked) -> None:
             checked.place.warn((*path, "secret"), message)
 
 
+_Leads = Mapping[str, Sequence[str]]
+"""Where the names of `[[models]]` lead."""
+
+
 def models(checked: Checked) -> None:
     """Every model leads to a target there is, and none to itself."""
     config = checked.config
+    leads = {model.name: (*model.target_names, *model.fallback) for model in config.models}
     for index, model in enumerate(config.models):
         path: KeyPath = ("models", index)
         if not model.targets:
             checked.place.error((*path, "targets"), "expected at least one target")
         for at, target in enumerate(model.target_names):
-            _target(checked, (*path, "targets", at), target)
+            _target(checked, leads, (*path, "targets", at), target)
         for at, target in enumerate(model.fallback):
-            _target(checked, (*path, "fallback", at), target)
+            _target(checked, leads, (*path, "fallback", at), target)
         for at, each in enumerate(model.targets):
             if not isinstance(each, str) and each.weight != 1:
                 message = f"has no effect with the strategy {model.strategy!r}"
                 checked.place.warn((*path, "targets", at, "weight"), message)
-        if ring := _ring(config, model.name):
+        if ring := _ring(leads, model.name):
             message = f"leads back to itself: {' → '.join(ring)}"
             hint = "write provider/model where a provider's model is meant"
             checked.place.error((*path, "targets"), message, hint)
     if config.routing.default:
-        _target(checked, ("routing", "default"), config.routing.default)
+        _target(checked, leads, ("routing", "default"), config.routing.default)
 
 
-def _target(checked: Checked, path: KeyPath, target: str) -> None:
+def _target(checked: Checked, leads: _Leads, path: KeyPath, target: str) -> None:
     config = checked.config
     if not target:
         checked.place.error(path, "expected a target, got nothing")
         return
     head, slash, rest = target.partition("/")
     owners = _provider_names(config)
-    if target in {model.name for model in config.models} or (slash and rest and head in owners):
+    if target in leads or (slash and rest and head in owners):
         return
     offers = list(_offers(config))
     if any(fnmatchcase(target, offer) for offer in offers):
         return
     if not slash and any(not provider.models for provider in config.providers):
         return  # the catalogue may know it
-    known = [*(model.name for model in config.models), *offers]
+    known = [*leads, *offers]
     if slash and not did_you_mean(target, known):
         near = did_you_mean(head, owners)
         hint = f"providers are: {', '.join(owners)}"
@@ -219,9 +224,8 @@ def _offers(config: Config) -> Iterator[str]:
         yield from (name for _, name in vertex.names(config.vertex))
 
 
-def _ring(config: Config, name: str) -> list[str]:
+def _ring(leads: _Leads, name: str) -> list[str]:
     """The way from a model back to itself, if there is one."""
-    leads = {model.name: (*model.target_names, *model.fallback) for model in config.models}
     trail: list[tuple[str, list[str]]] = [(name, [name])]
     seen: set[str] = set()
     while trail:

@@ -1,5 +1,6 @@
 """Where a configuration listens, and what each listener makes of its callers."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -49,16 +50,28 @@ def places(config: Config, environ: Mapping[str, str], pid: int) -> list[Place]:
     return [*plain, *(_place(each) for each in config.listeners)]
 
 
-def open_all(wanted: Sequence[Place]) -> list[Opened]:
+def open_all(
+    wanted: Sequence[Place], inherited: Mapping[str, Sequence[int]] | None = None
+) -> list[Opened]:
     """A listener for each place; those that are open are closed again if one fails.
+
+    Args:
+        wanted: The places.
+        inherited: Listening sockets by address that were handed over: they are taken, and those
+            of addresses that are not wanted are closed.
 
     Raises:
         ConfigError: A place cannot be had, or is not fit for what it is to be.
     """
     opened: list[Opened] = []
+    given = dict(inherited or {})
     try:
         for place in wanted:
-            found = listen.open_one(place.address, place.access)
+            fds = given.pop(str(place.address), ())
+            if fds:
+                found = [listen.inherit(place.address, fd) for fd in fds]
+            else:
+                found = listen.open_one(place.address, place.access)
             opened += [Opened(each, place) for each in found]
             for listener in found:
                 check_admin(listener, place.identity)
@@ -66,6 +79,9 @@ def open_all(wanted: Sequence[Place]) -> list[Opened]:
         for each in opened:
             each.listener.close()
         raise
+    for fds in given.values():
+        for fd in fds:
+            os.close(fd)
     return opened
 
 

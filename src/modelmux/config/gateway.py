@@ -24,7 +24,7 @@ from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.auth import Keyring
 from modelmux.ingress.control import Control, Log, ProviderStatus, Status
 from modelmux.ingress.health import Health, Readiness
-from modelmux.ingress.routes import Routes
+from modelmux.ingress.routes import Methods, Routes
 from modelmux.ingress.surface import Surface
 from modelmux.ir.events import Fail, PartDelta, PartStart
 from modelmux.ir.parts import Text
@@ -89,6 +89,8 @@ class Gateway:
         self._exposition: Exposition | None = None
         self._loaded_at = self._started_at
         self.draining = False
+        self.successor = 0
+        """Process that serves the same sockets in our place; 0: none."""
         self.listening: Sequence[str] = ()
         self.reload_failure = ""
         """Why the last reload changed nothing; empty if it did, or there was none."""
@@ -172,22 +174,39 @@ class Gateway:
         """The surface in force."""
         return self._now.surface
 
-    def app(self, control: Control | None = None) -> Adapter:
+    def app(self, control: Control | None = None, health: Health | None = None) -> Adapter:
         """The ASGI application for callers. A server that knows lifespans starts and stops us.
 
         Args:
             control: What callers find who come in by a listener for admins.
+            health: What tells how the gateway fares, if more than this process knows.
         """
-        routes = doors(self.current, self._health(), self._new_id, time.monotonic, control)
+        told = health or self.watch()
+        routes = doors(self.current, told, self._new_id, time.monotonic, control)
         return self._application(routes)
 
-    def control_app(self, control: Control) -> Adapter:
+    def control_app(
+        self,
+        control: Control,
+        health: Health | None = None,
+        more: Mapping[str, Methods] | None = None,
+    ) -> Adapter:
         """The ASGI application for the control socket, whose callers need no key.
 
         Who may open it may stop the gateway and read its log.
+
+        Args:
+            control: What controls it.
+            health: As for `app`.
+            more: Further doors, by path.
         """
         return self._application(
-            control_doors(self._unlocked, self._health(), control, self._new_id, time.monotonic)
+            control_doors(
+                self._unlocked,
+                (health or self.watch(), control, more or {}),
+                self._new_id,
+                time.monotonic,
+            )
         )
 
     def models(self) -> list[OfferedModel]:
@@ -318,11 +337,12 @@ class Gateway:
         self._adapters.append(adapter)
         return adapter
 
-    def _health(self) -> Health:
-        return Health(self.telemetry.metrics.health, self._readiness, self._metrics)
+    def watch(self) -> Health:
+        """What tells how this process fares."""
+        return Health(self.telemetry.metrics.health, self._readiness, self.metrics_text)
 
     def _readiness(self) -> Readiness:
-        if self.draining:
+        if self.draining and not self.successor:  # whoever asks means the address, not the process
             return Readiness(ready=False, reasons=("draining",))
         now = time.monotonic()
         rings = self._built.rings
@@ -334,7 +354,8 @@ class Gateway:
         told = (*reasons, _RELOAD_FAILED) if self.reload_failure else reasons
         return Readiness(is_ready, told)
 
-    def _metrics(self) -> bytes:
+    def metrics_text(self) -> bytes:
+        """Its metrics, for Prometheus."""
         # At start it would take 50 ms, and most processes are never asked.
         from modelmux.telemetry.exposition import Connections, Exposition  # noqa: PLC0415
 

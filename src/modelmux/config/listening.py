@@ -40,7 +40,7 @@ class Listening:
 
     def __init__(self, opened: Iterable[Opened]) -> None:
         """Begin with those that are open."""
-        self.standing = [_standing(each) for each in opened]
+        self.standing = [standing(each) for each in opened]
 
     @property
     def listeners(self) -> list[Listener]:
@@ -86,7 +86,7 @@ class Listening:
                 each.listener.close()
             raise
         left = [old for old in self.standing if old not in kept]
-        return Change([_standing(each) for each in opened], left, identities)
+        return Change([standing(each) for each in opened], left, identities)
 
     def adopt(self, change: Change) -> None:
         """Take a change over. Whoever serves them opens and closes the sockets themselves."""
@@ -118,7 +118,8 @@ def check_exposure(config: Config, opened: Iterable[Opened]) -> None:
             )
 
 
-def _standing(opened: Opened) -> Standing:
+def standing(opened: Opened) -> Standing:
+    """A listener, with a door that callers come in by."""
     return Standing(opened, Entrance(opened.listener.name, opened.identity))
 
 

@@ -84,7 +84,7 @@ class Server(Table, frozen=True):
     """Answer the model APIs past ASGI, as fast as it goes. Off, they take the way of everything
     else: slower, for finding out whether a fault lies in the fast path."""
     workers: Annotated[int, Meta(ge=1)] = 1
-    """Processes that serve; only 1 in this version."""
+    """Processes that serve, each on a core of its own; limits count in each of them."""
     allow_anonymous: bool = False
     """Open listeners that others can reach to everybody, without any key."""
     max_in_flight: Limit = 10_000

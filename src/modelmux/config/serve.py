@@ -1,37 +1,35 @@
 """Serving a configuration until told to stop."""
 
 import asyncio
-import gc
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from modelmux import __version__
 from modelmux.config import sandboxes, vertex, watch
+from modelmux.config.crew import Crew
+from modelmux.config.crew_doors import CrewControl, CrewHealth
 from modelmux.config.entrances import open_all, places
 from modelmux.config.gateway import Gateway
+from modelmux.config.host import new_loop, settle_collector, stderr_output, take_uvicorns_log
 from modelmux.config.listening import Listening, check_exposure
 from modelmux.config.load import Loaded
 from modelmux.config.paths import directories, private_directory
 from modelmux.config.reload import Load, Reloader
+from modelmux.config.upgrade import Successor, Upgrader
 from modelmux.errors import ConfigError
 from modelmux.ingress import listen
 from modelmux.ingress.address import TcpAddress, UnixAddress
-from modelmux.ingress.control import Control
+from modelmux.ingress.control import Actions, Control
+from modelmux.ingress.entrance import Entrance
 from modelmux.ingress.listen import Listener
-from modelmux.ingress.server import Server, UvicornLog, serve
-from modelmux.telemetry.lines import Level
-from modelmux.telemetry.output import FdOutput, Output
+from modelmux.ingress.server import Server, serve
 from modelmux.transport.notify import Notify
-
-if sys.platform != "win32":
-    import uvloop
-
-    from modelmux.telemetry.piped import PipedOutput
 
 _CONTROL_DRAIN_S = 1.0
 
@@ -41,19 +39,28 @@ _SIGNALS = (
     else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 )
 
-GC_THRESHOLD = 20_000
-"""New objects between two runs of the collector; CPython's own 700 is fourteen calls."""
 
-_LEVELS: Mapping[str, Level] = {"warning": "warn", "error": "error", "critical": "error"}
-"""Levels of Python's logging in our words."""
+Front = Server | Crew
+"""What serves the listeners: this process, or others that it has started."""
 
 
-def run(loaded: Loaded, load: Load | None = None) -> int:
+class Origin(NamedTuple):
+    """What a process was started with, as far as it is needed to do so again."""
+
+    load: Load | None = None
+    """Reads the configuration anew; without it there is no reload."""
+    environ: Mapping[str, str] | None = None
+    """Variables, before any file of them was read; without it there is no upgrade."""
+    handover: str = ""
+    """What another process gave it, whose place it takes."""
+
+
+def run(loaded: Loaded, origin: Origin = Origin()) -> int:  # noqa: B008 # immutable
     """Serve in the foreground; the exit code.
 
     Args:
         loaded: The configuration.
-        load: Reads it anew for a reload; without it there is none.
+        origin: Where it and this process come from.
 
     Raises:
         ConfigError: It cannot be built, or an address cannot be had. Nothing was served.
@@ -62,66 +69,103 @@ def run(loaded: Loaded, load: Load | None = None) -> int:
         for number in _SIGNALS:
             # The servers' handlers stay until the loop is closed, and uvloop's beyond it.
             stack.callback(signal.signal, number, signal.getsignal(number))
-        opened = open_all(places(loaded.config, os.environ, os.getpid()))
+        successor = Successor.of(origin.handover)
+        inherited = successor.inherited if successor is not None else {}
+        opened = open_all(places(loaded.config, os.environ, os.getpid()), inherited)
         listening = Listening(opened)
         stack.callback(listening.close)
+        if successor is not None:
+            here = {str(each.place.address) for each in opened}
+            successor.taken = [address for address in inherited if address in here]
         check_exposure(loaded.config, opened)
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_serve(loaded, listening, load))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(loaded, listening, origin, successor))
     return 0
 
 
-async def _serve(loaded: Loaded, listening: Listening, load: Load | None) -> None:
-    gateway = Gateway(loaded, output=_output(lambda message: log.event("warn", message)))
+async def _serve(
+    loaded: Loaded, listening: Listening, origin: Origin, successor: Successor | None
+) -> None:
+    gateway = Gateway(loaded, output=stderr_output(lambda message: log.event("warn", message)))
+    if successor is not None:
+        successor.take_stderr()
     log = gateway.telemetry.log
     gateway.listening = listening.names
 
     def draining() -> None:
         gateway.draining = True
-        Notify().stopping()
+        if not gateway.successor:
+            Notify().stopping()
         log.event(
             "info",
             "stopping: calls under way may end",
             in_flight=gateway.telemetry.metrics.in_flight,
         )
 
-    settings = loaded.config.server
-
     def stop(now: bool) -> None:
         server.stop(now=now)
 
-    reloader = Reloader(gateway, listening, load)
-    control = Control(gateway.status, stop, gateway.log_access(), reloader.reload)
-    server = Server(
-        gateway.app(control),
-        settings.drain_timeout_s,
-        on_stop=draining,
-        read_timeout_s=settings.read_timeout_s,
-        fast=settings.fast_path,
-    )
-    control_server = Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
-    UvicornLog(lambda level, message: log.event(_LEVELS.get(level, "error"), message)).install()
+    def hand_over() -> None:
+        server.hand_over()
+
+    has_crew = loaded.config.server.workers > 1
+    crew = Crew(gateway, listening, draining) if has_crew else None
+    reloader = Reloader(gateway, listening, origin.load, crew)
+    upgrader = Upgrader(gateway, listening, hand_over, origin.environ)
+    actions = Actions(stop, reloader.reload, upgrader.upgrade)
+    server, control_server = _servers(gateway, crew, actions, draining)
+    take_uvicorns_log(log)
     async with gateway:
         with ExitStack() as stack:
-            controls = _control_listeners(gateway)
-            for listener in controls:
-                stack.callback(listener.close)
-            taking = sandboxes.open_listener(gateway)
+
+            async def open_control() -> None:
+                await control_server.wait_ready()
+                for listener in _control_listeners(gateway):
+                    stack.callback(listener.close)
+                    await control_server.open(listener.socket, Entrance(""))
+
+            # A crew's workers serve no sandbox: `modelmux isolate` starts a gateway of its own.
+            taking = sandboxes.open_listener(gateway) if isinstance(server, Server) else []
             for listener in taking:
                 stack.callback(listener.close)
             async with asyncio.TaskGroup() as group:
-                group.create_task(serve(control_server, [each.socket for each in controls]))
-                group.create_task(_announce(server, gateway, listening))
-                following = group.create_task(_follow(gateway, server, reloader))
-                isolating = group.create_task(sandboxes.take(gateway, server, taking))
+                group.create_task(serve(control_server, []))
+                group.create_task(_announce(server, gateway, listening, successor, open_control))
+                following = group.create_task(_follow(gateway, server, reloader, upgrader))
+                isolating = (
+                    [group.create_task(sandboxes.take(gateway, server, taking))]
+                    if isinstance(server, Server)
+                    else []
+                )
                 await server.serve_at(listening.sockets)
+                await upgrader.settled()
                 following.cancel()
-                isolating.cancel()
-                control_server.stop(now=True)
+                for task in isolating:
+                    task.cancel()
+                control_server.stop(now=not gateway.successor)  # who asked for one is answered
         log.event("info", "stopped", pid=os.getpid())
 
 
-async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
+def _servers(
+    gateway: Gateway, crew: Crew | None, actions: Actions, on_stop: Callable[[], None]
+) -> tuple[Front, Server]:
+    """What serves callers, and what serves the control socket."""
+    if crew is not None:
+        app = gateway.control_app(CrewControl(crew, actions), CrewHealth(gateway.watch(), crew))
+        return crew, Server(app, _CONTROL_DRAIN_S, signals=False)
+    control = Control(gateway.status, gateway.log_access(), actions)
+    settings = gateway.loaded.config.server
+    server = Server(
+        gateway.app(control),
+        settings.drain_timeout_s,
+        on_stop=on_stop,
+        read_timeout_s=settings.read_timeout_s,
+        fast=settings.fast_path,
+    )
+    return server, Server(gateway.control_app(control), _CONTROL_DRAIN_S, signals=False)
+
+
+async def _follow(gateway: Gateway, server: Front, reloader: Reloader, upgrader: Upgrader) -> None:
     """Reload as signals and files say; never returns."""
     wanted = asyncio.Event()
     if sys.platform != "win32":
@@ -132,6 +176,7 @@ async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
 
     async with asyncio.TaskGroup() as tasks:
         reloader.start(server, tasks)
+        upgrader.start(tasks)
         tasks.create_task(watch.follow(lambda: gateway.loaded, changed))
         while True:
             await wanted.wait()
@@ -139,23 +184,30 @@ async def _follow(gateway: Gateway, server: Server, reloader: Reloader) -> None:
             await reloader.reload("SIGHUP")
 
 
-async def _announce(server: Server, gateway: Gateway, listening: Listening) -> None:
+async def _announce(
+    server: Front,
+    gateway: Gateway,
+    listening: Listening,
+    successor: Successor | None,
+    open_control: Callable[[], Awaitable[None]],
+) -> None:
     """Say where it listens, and to who has not configured anything what to do with it."""
-    await server.wait_ready()
+    if successor is None:
+        await open_control()  # first: workers ask there as soon as they serve
+        await server.wait_ready()
+    else:
+        await server.wait_ready()
+        await successor.serves(open_control)
     log = gateway.telemetry.log
     log.event(
         "info",
         f"modelmux {__version__} listens on {', '.join(gateway.listening)}",
         pid=os.getpid(),
-        models=len(gateway.models()),
+        models=len(list(gateway.current().registry.names())),
     )
     log.flush()
     Notify().ready()
-    # All that is here now stays: the collector need not go through it again and again.
-    gc.collect()
-    gc.freeze()
-    # A call makes about fifty objects that it could see, and none of them is garbage.
-    gc.set_threshold(GC_THRESHOLD)
+    settle_collector()
     config = gateway.loaded.config
     # What was found without a configuration, such as a provider's usual variable, is enough.
     has_any = gateway.loaded.is_configured or config.providers or vertex.is_used(config.vertex)
@@ -200,13 +252,3 @@ def _control_listeners(gateway: Gateway) -> list[Listener]:
             "warn", f"no control socket, so `modelmux status` and `stop` cannot work: {exc.message}"
         )
         return []
-
-
-def _output(tell: Callable[[str], None]) -> Output:
-    """Where the log goes: what does not take time away from calls, where there is such a thing."""
-    fd = sys.stderr.fileno()
-    return FdOutput(fd) if sys.platform == "win32" else PipedOutput(fd, tell)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop() if sys.platform == "win32" else uvloop.new_event_loop()

@@ -36,11 +36,15 @@ def doors(
 
 
 def control_doors(
-    current: Current, health: Health, control: Control, new_id: NewId, now: Now
+    current: Current,
+    kept: tuple[Health, Control, Mapping[str, Methods]],
+    new_id: NewId,
+    now: Now,
 ) -> Routes:
-    """The routes of the control socket: those for callers, and those that control."""
+    """The routes of the control socket: those for callers, and those that are `kept` from them."""
+    health, control, more = kept
     guest, prefixes = _model_doors(current, new_id, now)
-    exact = {**guest, **_watching(health), **_controlling(control)}
+    exact = {**guest, **_watching(health), **_controlling(control), **more}
     return _routes(current, exact, prefixes, new_id, {})
 
 
@@ -63,6 +67,7 @@ def _controlling(control: Control) -> dict[str, Methods]:
         "/control/status": {"GET": control.status},
         "/control/stop": {"POST": control.stop},
         "/control/reload": {"POST": control.reload},
+        "/control/upgrade": {"POST": control.upgrade},
         "/control/logs": {"GET": control.logs},
     }
 

@@ -14,6 +14,8 @@ DEFAULT_LINES = 50
 MAX_LINES = 1000
 """What is kept of the log in memory."""
 
+PLAIN = b"text/plain; charset=utf-8"
+
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
@@ -21,6 +23,14 @@ class ProviderStatus(Struct, frozen=True):
     name: str
     keys_usable: int
     keys_total: int
+
+
+class WorkerStatus(Struct, frozen=True):
+    pid: int
+    in_flight: int
+    requests_total: int
+    restarts: int
+    """How often another process has taken its place."""
 
 
 class Status(Struct, frozen=True):
@@ -41,6 +51,8 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: Sequence[ProviderStatus]
+    workers: Sequence[WorkerStatus] = ()
+    """Where there are several; the process itself then serves nobody."""
 
 
 class Problem(Struct, frozen=True):
@@ -62,6 +74,27 @@ class Reloaded(Struct, frozen=True):
     """Why nothing has changed."""
 
 
+class Upgraded(Struct, frozen=True):
+    """What came of an upgrade."""
+
+    upgraded: bool
+    pid: int = 0
+    """Of the process that has taken over."""
+    problems: Sequence[Problem] = ()
+    """Why none has."""
+
+
+class Actions(Struct, frozen=True):
+    """What can be done with a gateway."""
+
+    stop: Callable[[bool], None]
+    """Ends it; at once if told so."""
+    reload: Callable[[str], Awaitable[Reloaded]]
+    """Reloads the configuration; is told who asked."""
+    upgrade: Callable[[], Awaitable[Upgraded]]
+    """Goes on as a new process."""
+
+
 class Log(Struct, frozen=True):
     """The log's end, and what comes after it."""
 
@@ -72,25 +105,17 @@ class Log(Struct, frozen=True):
 class Control:
     """The endpoints below `/control`. Who may open the socket may do all of it."""
 
-    def __init__(
-        self,
-        status: Callable[[], Status],
-        stop: Callable[[bool], None],
-        log: Log,
-        reload: Callable[[str], Awaitable[Reloaded]],
-    ) -> None:
+    def __init__(self, status: Callable[[], Status], log: Log, actions: Actions) -> None:
         """Open them.
 
         Args:
             status: The gateway's state of this moment.
-            stop: Ends the gateway; at once if told so.
             log: Its log.
-            reload: Reloads the configuration; is told who asked.
+            actions: What can be done with it.
         """
         self._status = status
-        self._stop = stop
         self._log = log
-        self._reload = reload
+        self._actions = actions
 
     async def status(self, _request: HttpRequest) -> Answer:
         """`GET /control/status`."""
@@ -98,27 +123,42 @@ class Control:
 
     async def stop(self, request: HttpRequest) -> Answer:
         """`POST /control/stop`, with `now=1` to drop answers under way."""
-        self._stop(_argument(request, "now") == "1")
+        self._actions.stop(_argument(request, "now") == "1")
         return Answer(202, [(b"content-type", JSON)], b'{"stopping":true}')
 
     async def reload(self, _request: HttpRequest) -> Answer:
         """`POST /control/reload`: 422 if nothing has changed, because something is wrong."""
-        reloaded = await self._reload("modelmux reload")
+        reloaded = await self._actions.reload("modelmux reload")
         status = 200 if reloaded.reloaded else 422
         return Answer(status, [(b"content-type", JSON)], msgspec.json.encode(reloaded))
 
+    async def upgrade(self, _request: HttpRequest) -> Answer:
+        """`POST /control/upgrade`: 422 if this process goes on."""
+        upgraded = await self._actions.upgrade()
+        status = 200 if upgraded.upgraded else 422
+        return Answer(status, [(b"content-type", JSON)], msgspec.json.encode(upgraded))
+
     async def logs(self, request: HttpRequest) -> Answer:
         """`GET /control/logs`, with `lines=N`, and `follow=1` for what is still to come."""
-        lines = _argument(request, "lines") or str(DEFAULT_LINES)
-        if not _DIGITS.fullmatch(lines) or int(lines) > MAX_LINES:
-            raise InvalidRequest(
-                f"expected a number of at most {MAX_LINES}, got {lines!r}", param="lines"
-            )
-        recent = "".join(f"{line}\n" for line in self._log.recent(int(lines)))
-        if _argument(request, "follow") != "1":
+        recent = "".join(f"{line}\n" for line in self._log.recent(lines_asked(request)))
+        if not wants_to_follow(request):
             return text(recent)
-        fields = [(b"content-type", b"text/plain; charset=utf-8")]
-        return Answer(200, fields, _followed(recent, self._log.follow()))
+        return Answer(200, [(b"content-type", PLAIN)], _followed(recent, self._log.follow()))
+
+
+def lines_asked(request: HttpRequest) -> int:
+    """How many lines of the log are asked for. Raises `InvalidRequest`."""
+    lines = _argument(request, "lines") or str(DEFAULT_LINES)
+    if not _DIGITS.fullmatch(lines) or int(lines) > MAX_LINES:
+        raise InvalidRequest(
+            f"expected a number of at most {MAX_LINES}, got {lines!r}", param="lines"
+        )
+    return int(lines)
+
+
+def wants_to_follow(request: HttpRequest) -> bool:
+    """Whether what comes after them is, too."""
+    return _argument(request, "follow") == "1"
 
 
 async def _followed(recent: str, lines: AsyncIterator[str]) -> AsyncGenerator[bytes]:

@@ -80,6 +80,12 @@ class Listener:
         host = str(self.socket.getsockname()[0]).partition("%")[0]
         return not ip_address(host).is_loopback
 
+    def release(self) -> None:
+        """Leave the socket's file to whoever goes on with it."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def forget(self) -> None:
         """Remove the socket's file if it is still ours; whoever has the socket closes it."""
         if self._file is not None:
@@ -107,6 +113,10 @@ class _File:
         with suppress(OSError):  # one that stays is no harm: the next gateway replaces it
             if _identity(self._path) == self._identity:
                 Path(self._path).unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Leave it where it is."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -149,6 +159,21 @@ def open_one(address: Address, access: Access = OWNERS_ONLY) -> list[Listener]:
             case _:
                 assert_never(address)
     except OSError as exc:
+        raise _failed(address, exc) from None
+
+
+def inherit(address: Address, fd: int) -> Listener:
+    """The listener for a socket that is open already, by another process's doing.
+
+    Raises:
+        ConfigError: It is no socket, or its file is gone.
+    """
+    os.set_inheritable(fd, False)
+    sock = socket.socket(fileno=fd)
+    try:
+        return Listener(address, sock)
+    except OSError as exc:
+        sock.close()
         raise _failed(address, exc) from None
 
 

@@ -111,6 +111,8 @@ class Server(uvicorn.Server):
         """
         self._lingers = True
         self.stop()
+        for door in self._open.values():
+            door.close()  # who comes from now on is for the others
 
     async def open(self, sock: socket.socket, entrance: Entrance) -> None:
         """Serve one more socket, which is closed in the end."""

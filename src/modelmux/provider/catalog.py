@@ -163,6 +163,8 @@ class Models:
         self._base = base
         self._known = tuple(known)
         self._said = tuple(said)
+        self._found_known = _Found(self._known)
+        self._found_said = _Found(self._said)
 
     @property
     def rows(self) -> tuple[ModelRow, ...]:
@@ -171,7 +173,7 @@ class Models:
 
     def upstream(self, model: str) -> str:
         """What the provider calls the model that callers ask for as `model`."""
-        names = [row.upstream for row in _matching(self._said, model) if row.upstream]
+        names = [row.upstream for row in self._found_said.matching(model) if row.upstream]
         return names[-1] if names else model
 
     def profile(self, model: str) -> Profile:
@@ -188,16 +190,27 @@ class Models:
 
     def _matching(self, model: str) -> Iterator[ModelRow]:
         """Rows that speak of `model`, the most special last."""
-        yield from _matching(self._known, self.upstream(model))
-        yield from _matching(self._said, model)
+        yield from self._found_known.matching(self.upstream(model))
+        yield from self._found_said.matching(model)
 
 
-def _matching(rows: tuple[ModelRow, ...], model: str) -> Iterator[ModelRow]:
-    undated = _DATED.sub("", model)
-    yield from (row for row in rows if row.is_glob and fnmatchcase(model, row.name))
-    if undated != model:
-        yield from (row for row in rows if row.name == undated)
-    yield from (row for row in rows if row.name == model)
+class _Found:
+    """Rows, found by the models that they speak of: there may be thousands."""
+
+    def __init__(self, rows: tuple[ModelRow, ...]) -> None:
+        """Sort `rows`."""
+        self._globs = [row for row in rows if row.is_glob]
+        self._by_name: dict[str, list[ModelRow]] = {}
+        for row in rows:
+            self._by_name.setdefault(row.name, []).append(row)
+
+    def matching(self, model: str) -> Iterator[ModelRow]:
+        """Those that speak of `model`, the most special last."""
+        undated = _DATED.sub("", model)
+        yield from (row for row in self._globs if fnmatchcase(model, row.name))
+        if undated != model:
+            yield from self._by_name.get(undated, ())
+        yield from self._by_name.get(model, ())
 
 
 class Catalogue:

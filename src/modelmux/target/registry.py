@@ -144,11 +144,15 @@ class Registry:
             self._routes[key] = target
         return target
 
+    def names(self) -> Iterable[str]:
+        """What can be asked for by name, each once."""
+        listed = [model for offer in self._offers for model in offer.models]
+        return dict.fromkeys([*self._aliases, *listed, *self._built_in])
+
     def models(self, caller: Caller) -> list[tuple[str, list[str]]]:
         """What `caller` may ask for by name, each with the names of those who would answer."""
-        listed = [model for offer in self._offers for model in offer.models]
         rows: list[tuple[str, list[str]]] = []
-        for name in dict.fromkeys([*self._aliases, *listed, *self._built_in]):
+        for name in self.names():
             targets = self._allowed(self._named(name), caller)
             if targets:
                 rows.append((name, [target.name for target in targets]))

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -8,6 +9,8 @@ from tests.unit.cli.conftest import Cli
 
 again: list[Callable[[], Loaded]] = []
 """What reads the configuration anew."""
+started: list[tuple[Mapping[str, str], str]] = []
+"""What the process was started in, and what another process gave it."""
 
 
 @pytest.fixture
@@ -15,10 +18,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Loaded]:
     """What was to be served."""
     found: list[Loaded] = []
     again.clear()
+    started.clear()
 
-    def serve(loaded: Loaded, load: Callable[[], Loaded]) -> int:
+    def serve(
+        loaded: Loaded, load: Callable[[], Loaded], environ: Mapping[str, str], handover: str
+    ) -> int:
         found.append(loaded)
         again.append(load)
+        started.append((environ, handover))
         return 0
 
     monkeypatch.setattr(parts, "serve", serve)
@@ -35,7 +42,7 @@ def test_nothing_but_serve_is_enough(cli: Cli, served: list[Loaded]):
 
 
 def test_the_exit_code_is_that_of_serving(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parts, "serve", lambda _loaded, _load: 1)
+    monkeypatch.setattr(parts, "serve", lambda *_: 1)
     assert cli("serve").code == 1
 
 
@@ -113,10 +120,9 @@ def test_a_listener_that_others_can_reach_needs_keys(cli: Cli, served: list[Load
     assert served == []
 
 
-def test_several_workers_are_refused(cli: Cli):
-    ran = cli("serve", "--workers", "2")
-    assert ran.code == 1
-    assert "option --workers: server.workers: expected 1, got 2" in ran.err
+def test_several_workers_may_be_wanted(cli: Cli, served: list[Loaded]):
+    assert cli("serve", "--workers", "2").code == 0
+    assert served[0].config.server.workers == 2
 
 
 def test_warnings_are_told_before_it_serves(cli: Cli, served: list[Loaded]):
@@ -130,3 +136,14 @@ def test_what_is_served_can_be_read_anew_with_the_same_options(cli: Cli, served:
     path.write_text("[server]\nport = 2048")
     server = again[0]().config.server
     assert (server.port, server.log_format) == (2048, "json")
+
+
+def test_who_takes_anothers_place_is_told_what_it_is_given(
+    cli: Cli, served: list[Loaded], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MODELMUX_HANDOVER", "given")
+    monkeypatch.setenv("LISTEN_PID", "the one before")
+    assert cli("serve").err == ""
+    environ, handover = started[0]
+    assert (handover, environ["LISTEN_PID"]) == ("given", str(os.getpid()))
+    assert "MODELMUX_HANDOVER" not in environ

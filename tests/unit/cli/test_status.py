@@ -32,6 +32,7 @@ def test_json_is_what_the_gateway_said(cli: Cli):
             **STATUS,
             "started_at": "2026-11-20T08:00:00Z",
             "loaded_at": "2026-11-20T08:00:00Z",
+            "workers": [],
         }
 
 
@@ -78,3 +79,17 @@ def test_a_reload_and_one_that_failed_are_told(cli: Cli):
         lines = cli("status").out.splitlines()
     assert lines[2].startswith("  config   /etc/modelmux/config.toml, reloaded ")
     assert lines[3] == "  reload   failed, nothing has changed: port: wrong"
+
+
+def test_each_worker_has_a_line(cli: Cli):
+    workers = [
+        {"pid": 1, "in_flight": 2, "requests_total": 3, "restarts": 0},
+        {"pid": 4, "in_flight": 0, "requests_total": 0, "restarts": 5},
+    ]
+    with running() as gateway:
+        gateway.says("/control/status", {**STATUS, "workers": workers})
+        lines = cli("status").out.splitlines()
+    assert lines[4:6] == [
+        "  worker   pid 1: 2 under way, 3 in all",
+        "  worker   pid 4: 0 under way, 0 in all, started again 5 times",
+    ]

@@ -1,7 +1,9 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from modelmux.config import check
 from modelmux.config.check import url_problem
 from tests.unit.config.conftest import Machine
 
@@ -54,10 +56,24 @@ def test_port_may_repeat_what_listen_says(machine: Machine):
     assert len(machine.load().config.addresses) == 1
 
 
-def test_several_workers_are_not_available(machine: Machine):
+def test_several_workers_are_not_available_on_windows(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(check, "sys", SimpleNamespace(platform="win32"))
     (problem,) = machine.problems("[server]\nworkers = 2")
     assert "server.workers: expected 1, got 2" in problem
-    assert "not available in this version" in problem
+
+
+def test_limits_that_count_in_each_of_several_workers_are_told(machine: Machine):
+    provider = """
+[[providers]]
+name = "p"
+type = "ollama"
+limits = { concurrency = 4 }
+"""
+    assert machine.warnings(provider) == ()
+    (warning,) = machine.warnings(f"[server]\nworkers = 2\n{provider}")
+    assert "providers[0].limits: counts in each of the 2 workers" in warning
 
 
 @pytest.mark.parametrize(

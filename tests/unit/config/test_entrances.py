@@ -94,3 +94,30 @@ def test_a_socket_is_as_open_as_it_is_to_be():
         os.getgid(),
     )
     assert found[0].identity == CALLERS
+
+
+def test_sockets_that_were_handed_over_are_taken_and_others_closed(folder: Path):
+    taken, unwanted = (socket.socket(socket.AF_UNIX) for _ in range(2))
+    for sock, name in ((taken, "a"), (unwanted, "x")):
+        sock.bind(name)
+        sock.listen()
+    fd, closed = taken.detach(), unwanted.detach()
+    config = Config(server=Server(listen=("unix:a", "unix:b")))
+    found = open_all(places(config, {}, 7), {"unix:a": [fd], "unix:x": [closed]})
+    assert [each.listener.socket.fileno() == fd for each in found] == [True, False]
+    with pytest.raises(OSError):
+        os.fstat(closed)
+    found[0].listener.release()
+    for each in found:
+        each.listener.close()
+    assert sorted(each.name for each in folder.iterdir()) == ["a", "x"]
+
+
+def test_a_socket_without_its_file_is_not_taken(folder: Path):
+    gone = socket.socket(socket.AF_UNIX)
+    gone.bind("a")
+    gone.listen()
+    (folder / "a").unlink()
+    config = Config(server=Server(listen=("unix:a",)))
+    with pytest.raises(ConfigError, match="cannot listen on unix:a"):
+        open_all(places(config, {}, 7), {"unix:a": [gone.detach()]})

@@ -10,7 +10,7 @@ from modelmux.config.gateway import Gateway
 from modelmux.config.load import Loaded, Source
 from modelmux.config.schema import Config, Key, Model, Provider, Server
 from modelmux.errors import InvalidRequest, Rejected, TargetError, UnknownModel, Unreachable
-from modelmux.ingress.control import Control, Log, Reloaded
+from modelmux.ingress.control import Actions, Control, Log, Reloaded, Upgraded
 from modelmux.ingress.http import HttpRequest
 from modelmux.ir.parts import Text
 from tests.support import http1, plain
@@ -398,7 +398,11 @@ def test_the_control_socket_needs_no_key_and_knows_the_log():
         async def reload(_cause: str) -> Reloaded:
             return Reloaded(reloaded=True)
 
-        control = Control(gateway.status, stops.append, gateway.log_access(), reload)
+        async def upgrade() -> Upgraded:
+            return Upgraded(upgraded=True)
+
+        actions = Actions(stops.append, reload, upgrade)
+        control = Control(gateway.status, gateway.log_access(), actions)
         app = gateway.control_app(control)
 
         async def at_control(method: str, path: str, body: bytes = b"") -> Asgi:
@@ -411,6 +415,7 @@ def test_the_control_socket_needs_no_key_and_knows_the_log():
         assert (await at_control("POST", "/v1/chat/completions", body)).status == 200
         assert (await at_control("GET", "/control/status")).status == 200
         assert (await at_control("POST", "/control/reload")).status == 200
+        assert (await at_control("POST", "/control/upgrade")).status == 200
         assert (await at_control("POST", "/control/stop")).status == 202
         assert stops == [False]
         assert b"modelmux/echo" in (await at_control("GET", "/control/logs")).body

@@ -6,7 +6,7 @@ import pytest
 
 from modelmux.ingress.app import application, control_doors, doors
 from modelmux.ingress.asgi import Lifespan
-from modelmux.ingress.control import Control, Log, Reloaded, Status
+from modelmux.ingress.control import Actions, Control, Log, Reloaded, Status, Upgraded
 from modelmux.ingress.health import Health, Readiness
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.routes import Routes
@@ -44,12 +44,11 @@ class App:
         health = Health(
             lambda: {"total_requests": 0}, lambda: Readiness(ready=True), lambda: b"up 1\n"
         )
-        control = Control(
-            self._status, self.stops.append, Log(self._recent, self._never), self._reload
-        )
+        actions = Actions(self.stops.append, self._reload, self._upgrade)
+        control = Control(self._status, Log(self._recent, self._never), actions)
         clocks = (lambda: "made-1", lambda: 7.0)
         self.doors = doors(lambda: surface_, health, *clocks)
-        self.control_doors = control_doors(lambda: surface_, health, control, *clocks)
+        self.control_doors = control_doors(lambda: surface_, (health, control, {}), *clocks)
 
     def ask(
         self,
@@ -67,6 +66,9 @@ class App:
 
     def _status(self) -> Status:
         return Status(1, "1", "", "", "", [], [], 0, 0, 0, draining=False, providers=[])
+
+    async def _upgrade(self) -> Upgraded:
+        return Upgraded(upgraded=True)
 
     async def _reload(self, _cause: str) -> Reloaded:
         return Reloaded(reloaded=True)
@@ -133,6 +135,7 @@ def test_the_gateway_can_be_watched(path: str):
         ("POST", "/control/stop"),
         ("GET", "/control/logs"),
         ("POST", "/control/reload"),
+        ("POST", "/control/upgrade"),
     ],
 )
 def test_only_the_control_socket_controls(method: str, path: str):

@@ -8,12 +8,14 @@ from modelmux.errors import InvalidRequest
 from modelmux.ingress.control import (
     DEFAULT_LINES,
     MAX_LINES,
+    Actions,
     Control,
     Log,
     Problem,
     ProviderStatus,
     Reloaded,
     Status,
+    Upgraded,
 )
 from modelmux.ingress.http import Answer, HttpRequest
 
@@ -30,6 +32,7 @@ STATUS = Status(
     failures_total=0,
     draining=False,
     providers=[ProviderStatus("openai", 1, 2)],
+    workers=[],
 )
 
 
@@ -46,7 +49,12 @@ class Gateway:
         )
         self.asked_by: list[str] = []
         log = Log(self._recent, self._follow)
-        self.control = Control(lambda: STATUS, self.stops.append, log, self._reload)
+        self.upgraded = Upgraded(upgraded=True, pid=8, problems=[])
+        actions = Actions(self.stops.append, self._reload, self._upgrade)
+        self.control = Control(lambda: STATUS, log, actions)
+
+    async def _upgrade(self) -> Upgraded:
+        return self.upgraded
 
     async def _reload(self, cause: str) -> Reloaded:
         self.asked_by.append(cause)
@@ -99,6 +107,16 @@ def test_a_reload_that_changed_nothing_has_another_status_and_says_why():
     assert answer.status == 422
     assert msgspec.json.decode(whole(answer), type=Reloaded) == gateway.outcome
     assert gateway.asked_by == ["modelmux reload"] * 2
+
+
+def test_an_upgrade_that_failed_has_another_status_and_says_why():
+    gateway = Gateway()
+    answer = asyncio.run(gateway.control.upgrade(request()))
+    assert (answer.status, msgspec.json.decode(whole(answer))["pid"]) == (200, 8)
+    gateway.upgraded = Upgraded(upgraded=False, problems=[Problem("it ended", "")])
+    answer = asyncio.run(gateway.control.upgrade(request()))
+    assert answer.status == 422
+    assert b"it ended" in whole(answer)
 
 
 def test_the_end_of_the_log_is_told_a_line_at_a_time():
