@@ -54,6 +54,21 @@ _FIELD = re.compile(
 )
 
 
+_NAMES = {
+    form + end: name.decode()
+    for name in _WANTED
+    for form in (name, name.title())
+    for end in (b"", b":")
+}
+"""Names as they mostly come, with the colon as `_FIELD` finds them."""
+
+
+def _name(raw: bytes) -> str | None:
+    """The name of a field that endpoints read, written in another way than most; else nothing."""
+    name = raw.removesuffix(b":").lower()
+    return name.decode() if name in _WANTED else None
+
+
 class HttpRequest:
     """One request.
 
@@ -105,13 +120,12 @@ class HttpRequest:
         self.entrance: Entrance = OPEN
         self.peer: Peer = UNKNOWN_PEER
         self.parameters: Mapping[str, str] = {}
-        if isinstance(fields, Head):
-            found = [(name[:-1].lower(), value) for name, value in _FIELD.findall(fields.block)]
-        else:
-            found = [field for field in fields if field[0] in _WANTED]
         headers: dict[str, str] = {}
+        found = _FIELD.findall(fields.block) if isinstance(fields, Head) else fields
         for raw_name, value in found:
-            name = raw_name.decode()
+            name = _NAMES.get(raw_name) or _name(raw_name)
+            if name is None:
+                continue
             text = value.decode("latin-1").strip(" \t")
             # Several fields of a name are one list. RFC 9110, 5.3.
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
