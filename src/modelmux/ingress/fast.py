@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from modelmux.ingress.asgi import GONE, LEFT, Adapter
 from modelmux.ingress.http import Answer, HttpRequest
-from modelmux.ingress.protocol import Protocol, Stage
+from modelmux.ingress.protocol import Protocol, Stage, check_framing
 from modelmux.transport.head import END, NO_FIELDS, Head
 
 JOINED_BODY_BYTES: Final = 65_536
@@ -217,15 +217,19 @@ class FastProtocol(Protocol):
         fields = self._fields = Head(self._coming)
         length = fields.first(b"content-length")
         self._length = int(length) if length is not None else 0
-        self._left = -1 if fields.has(b"transfer-encoding") else self._length
+        is_chunked = fields.has(b"transfer-encoding")
+        self._left = -1 if is_chunked else self._length
         self._tail = b""
+        version = parser.get_http_version()
+        if is_chunked or version != "1.1":
+            check_framing(version, fields)
         method = parser.get_method()
         path, _, query = self.url.partition(b"?")
         cycle = self.cycle
         if (
             self._app.handler.is_fast(method, path)
             and not (cycle and not cycle.response_complete)  # or it was sent ahead
-            and parser.get_http_version() == "1.1"
+            and version == "1.1"
             and not parser.should_upgrade()
         ):
             self.begin_body()
