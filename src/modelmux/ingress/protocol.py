@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final, cast
@@ -238,8 +239,15 @@ class Protocol(HttpToolsProtocol):
     def _ends_with_answer(self) -> bool:
         """Whether an answer is under way: it is not broken into, and is the connection's last."""
         cycle = self.cycle
-        if not cycle or cycle.response_complete or cycle.more_body:
+        if not cycle or cycle.response_complete:
             return False
+        if cycle.more_body:
+            # It is the one that is at fault. What was sent before it is answered.
+            before = [each for each in self._earlier if not each.response_complete]
+            if not before:
+                return False
+            self.pipeline = deque(each for each in self.pipeline if each[0] is not cycle)
+            cycle = before[-1]
         cycle.keep_alive = False
         self.flow.pause_reading()
         return True
