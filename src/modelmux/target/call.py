@@ -282,4 +282,10 @@ def _holds_foreign(body: bytes) -> bool:
 
     Reasoning is sealed (`wire.sealed`), also in Base64; signatures of calls stand in their ids.
     """
-    return b'"modelmux' in body or b'"bW9kZWxtdXgv' in body or signed_ids.BEGINNING in body
+    # First a few letters that are rare in prose: a search goes by what it does not find, and in
+    # 128 KB finds that none of them is there in a third of the time.
+    return (
+        (b"lmux" in body and b'"modelmux' in body)
+        or (b"dXgv" in body and b'"bW9kZWxtdXgv' in body)
+        or (b"__t" in body and signed_ids.BEGINNING in body)
+    )
