@@ -55,10 +55,9 @@ _FIELD = re.compile(
 
 
 _NAMES = {
-    form + end: name.decode()
+    form: name.decode()
     for name in _WANTED
-    for form in (name, name.title())
-    for end in (b"", b":")
+    for form in (name, name.title(), name + b":", name.title() + b":")
 }
 """Names as they mostly come, with the colon as `_FIELD` finds them."""
 
