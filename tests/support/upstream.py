@@ -173,7 +173,9 @@ class Upstream:
         if self._unix_path is not None:
             server = await asyncio.start_unix_server(self._accept, self._unix_path, ssl=self._tls)
         else:
-            server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+            server = await asyncio.start_server(
+                self._accept, "127.0.0.1", 0, ssl=self._tls, backlog=4096
+            )
             self._port = server.sockets[0].getsockname()[1]
         self._started.set_result(None)
         await asyncio.wrap_future(self._ending)

@@ -121,7 +121,7 @@ class Adapter:
             raise ConnectionError
         if not message.get("more_body", False) and len(body) <= self.max_body_bytes:
             return body
-        if announced(fields) > self.max_body_bytes:
+        if _announced(fields) > self.max_body_bytes:
             raise _TooLarge(goes_on=message.get("more_body", False))
         pieces = [body]
         size = len(body)
@@ -213,7 +213,7 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def announced(fields: Fields) -> int:
+def _announced(fields: Fields) -> int:
     """The size that the head tells of the body; 0 if it does not."""
     for name, value in fields:
         if name == b"content-length" and value.isdigit():

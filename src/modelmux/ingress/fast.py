@@ -18,9 +18,10 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from modelmux.ingress.asgi import GONE, LEFT, Adapter, announced
+from modelmux.ingress.asgi import GONE, LEFT, Adapter
 from modelmux.ingress.http import Answer, HttpRequest
-from modelmux.ingress.protocol import Protocol, Stage
+from modelmux.ingress.protocol import Protocol, Stage, check_framing
+from modelmux.transport.head import END, NO_FIELDS, Head
 
 JOINED_BODY_BYTES: Final = 65_536
 """Up to this size a body is copied behind its head: copying it costs less than a second write."""
@@ -33,8 +34,6 @@ _FAILED: Final = Answer(
     b"Internal Server Error",
 )
 """uvicorn's own words, where not even an answer in the caller's dialect can be made."""
-
-Fields = list[tuple[bytes, bytes]]
 
 
 class _Nobody:
@@ -67,7 +66,7 @@ class Exchange:
 
     message_event: ClassVar = _Nobody()
 
-    def __init__(self, request: HttpRequest, fields: Fields, keep_alive: bool) -> None:
+    def __init__(self, request: HttpRequest, fields: Head, keep_alive: bool) -> None:
         self.request = request
         self.fields = fields
         self.keep_alive = keep_alive
@@ -87,8 +86,18 @@ class Exchange:
         return self.scope[GONE] == LEFT
 
 
+_IDLE, _BODY, _LINGER = Stage.IDLE, Stage.BODY, Stage.LINGER
+
+
 class FastProtocol(Protocol):
-    """Answers what is fast by itself."""
+    """Answers what is fast by itself.
+
+    Heads are cut out of what comes, and read where they stand (`transport.head`): the parser is
+    given each one apart from what precedes and follows it, and no callback for fields.
+    """
+
+    # The parser calls it if it is there.
+    on_header = None  # type: ignore[assignment] # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
     def __init__(
         self,
@@ -104,6 +113,16 @@ class FastProtocol(Protocol):
         self._taking: Exchange | None = None
         """The exchange whose body is being read."""
         self._line: asyncio.Transport
+        self._coming = b""
+        """What has come of the head that is being read."""
+        self._fields: Head = NO_FIELDS
+        """Of the last head."""
+        self._length = 0
+        """What it says of its body's."""
+        self._left = 0
+        """How much of the body is to come; -1: until it ends."""
+        self._tail = b""
+        """The last bytes of a chunked body, which may be the beginning of its end."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,46 +133,112 @@ class FastProtocol(Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         """The client sends."""
-        super().data_received(data)
+        at, end = 0, len(data)
+        if self.stage is _IDLE:
+            at = self._take_whole(data)
+        while at < end and not self._is_over(at):
+            if self.stage is _BODY or self.stage is _LINGER:
+                cut = self._cut_body(data, at)
+            else:
+                cut = self._cut_head(data, at)
+            super().data_received(data if cut - at == end else data[at:cut])
+            at = cut
         taking = self._taking
-        if taking is not None and self.stage is Stage.BODY:
+        if taking is not None and self.stage is _BODY:
             self._await_body(taking)
+
+    def _take_whole(self, data: bytes) -> int:
+        """Take the head that `data` begins with, and its body if nothing but that follows.
+
+        That is how most requests come. Returns how much has been taken; the rest is for others.
+        """
+        cut = data.find(END) + len(END)
+        if cut < len(END) or data[0] in b"\r\n":
+            return 0
+        self._coming = data[:cut]
+        take = super(Protocol, self).data_received
+        take(self._coming)
+        if self.stage is not _BODY or self._left != len(data) - cut:
+            return cut
+        self._left = 0
+        take(data[cut:])
+        self.has_grown = False
+        return len(data)
+
+    def _is_over(self, at: int) -> bool:
+        """Whether what comes is no request any more, of which `at` bytes have been."""
+        if self.stage is _LINGER:
+            return self._taking is None  # all of a body that was refused has come
+        if at and self.stage is not _BODY:
+            parser = self.parser
+            if parser is None or parser.should_upgrade():
+                return True  # as uvicorn has it: the rest of this read is the other protocol's
+        return self._line.is_closing()
+
+    def _cut_head(self, data: bytes, at: int) -> int:
+        """Where the head ends that begins or goes on at `at`; the end of `data` if later."""
+        before = self._coming if self.stage is Stage.HEAD else b""
+        start = at
+        while not before and start < len(data) and data[start] in b"\r\n":
+            start += 1  # blank lines before a head are not its end
+        end = _find_end(data, start, before[-3:])
+        if end < 0:
+            end = len(data)
+        self._coming = before + data[at:end]
+        return end
+
+    def _cut_body(self, data: bytes, at: int) -> int:
+        """Where the body may end that goes on at `at`; the end of `data` if later.
+
+        Not behind its end: the next head would not be read from its beginning.
+        """
+        left = self._left
+        if left >= 0:
+            size = min(len(data) - at, left)
+            self._left = left - size
+            return at + size
+        # It is chunked. At its end there is a blank line; not each one is its end.
+        end = _find_end(data, at, self._tail)
+        self._tail = b"" if end >= 0 else (self._tail + data[max(at, len(data) - 3) :])[-3:]
+        return end if end >= 0 else len(data)
 
     @override
     def on_message_begin(self) -> None:
         """A request begins: whose it is, is not known before its head is complete."""
         self.begin_head()
         self.url = b""
-        self.headers = []
-
-    @override
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head; those behind a body say nothing that is read here."""
-        if self.stage is Stage.HEAD:
-            self.headers.append((name.lower(), value))
 
     @override
     def on_headers_complete(self) -> None:
         """The head of a request is there."""
         parser = self.parser
-        if parser is None or self._line.is_closing():
-            return  # it was sent ahead of an answer that is the last
+        if parser is None:
+            return
+        fields = self._fields = Head(self._coming)
+        length = fields.first(b"content-length")
+        self._length = int(length) if length is not None else 0
+        is_chunked = fields.has(b"transfer-encoding")
+        self._left = -1 if is_chunked else self._length
+        self._tail = b""
+        version = parser.get_http_version()
+        if is_chunked or version != "1.1":
+            check_framing(version, fields)
         method = parser.get_method()
         path, _, query = self.url.partition(b"?")
         cycle = self.cycle
         if (
             self._app.handler.is_fast(method, path)
             and not (cycle and not cycle.response_complete)  # or it was sent ahead
-            and parser.get_http_version() == "1.1"
+            and version == "1.1"
             and not parser.should_upgrade()
         ):
             self.begin_body()
             request = HttpRequest(
-                method.decode("ascii"), path.decode("ascii"), query, self.headers, b"", self._now()
+                method.decode("ascii"), path.decode("ascii"), query, fields, b"", self._now()
             )
             request.entrance, request.peer = self.entrance, self.peer
             keeps = self.keeps and parser.should_keep_alive()
-            taking = self._taking = Exchange(request, self.headers, keeps)
+            taking = self._taking = Exchange(request, fields, keeps)
             self.cycle = cast("RequestResponseCycle", taking)
         else:
             self._hand_over()
@@ -166,7 +251,7 @@ class FastProtocol(Protocol):
             super().on_body(body)
             return
         self.has_grown = True
-        if self.stage is Stage.LINGER:
+        if self.stage is _LINGER:
             return  # it is thrown away
         taking.pieces.append(body)
         taking.size += len(body)
@@ -182,7 +267,7 @@ class FastProtocol(Protocol):
             return
         self._taking = None
         taking.more_body = False
-        if self.stage is Stage.LINGER:
+        if self.stage is _LINGER:
             if taking.response_complete:
                 self._line.close()
             return
@@ -194,16 +279,16 @@ class FastProtocol(Protocol):
 
     def _hand_over(self) -> None:
         """Tell uvicorn of the head that has come."""
-        url, fields = self.url, self.headers
+        url = self.url
         self.begin_scope()
         super().on_url(url)
-        for name, value in fields:
+        for name, value in self._fields:
             super().on_header(name, value)
         super().on_headers_complete()
 
     def _await_body(self, taking: Exchange) -> None:
         """See to a body that is not complete at the end of a read."""
-        if announced(taking.fields) > self._app.max_body_bytes:
+        if self._length > self._app.max_body_bytes:
             self._refuse_body(taking)
         elif taking.asks_leave and not taking.pieces and _expects_leave(taking.fields):
             self._line.write(_CONTINUE)
@@ -218,7 +303,7 @@ class FastProtocol(Protocol):
         taking.pieces = []
         taking.keep_alive = False
         taking.request.fault = self._app.too_large()
-        self.stage = Stage.LINGER
+        self.stage = _LINGER
         self.since = 0.0
         self._start(taking)
 
@@ -299,5 +384,21 @@ class FastProtocol(Protocol):
         return b"".join((STATUS_LINE[answer.status], *dated, block, framing, b"\r\n"))
 
 
-def _expects_leave(fields: Fields) -> bool:
-    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
+def _expects_leave(fields: Head) -> bool:
+    return (fields.first(b"expect") or b"").lower() == b"100-continue"
+
+
+def _find_end(data: bytes, at: int, before: bytes) -> int:
+    """Behind the first blank line in `data` from `at` on; -1 if there is none.
+
+    Args:
+        data: What has come.
+        at: Where to look from.
+        before: The three bytes before that, with which the blank line may begin.
+    """
+    if before:
+        end = (before + data[at : at + 3]).find(END)
+        if end >= 0:
+            return at + end + len(END) - len(before)
+    end = data.find(END, at)
+    return end + len(END) if end >= 0 else -1

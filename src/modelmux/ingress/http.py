@@ -1,39 +1,72 @@
 """A request and its answer, as endpoints see them: no server and no ASGI here."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from modelmux.errors import CallerError, InvalidRequest
 from modelmux.ingress.entrance import OPEN, Entrance
 from modelmux.target.call import UNKNOWN_PEER, Peer
+from modelmux.transport.head import Head
 
 JSON = b"application/json"
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-_WANTED: Mapping[bytes, str] = {
-    name.encode(): name
-    for name in (
-        "accept",
-        "anthropic-beta",
-        "anthropic-version",
-        "authorization",
-        "content-encoding",
-        "idempotency-key",
-        "openai-organization",
-        "openai-project",
-        "user-agent",
-        "x-api-key",
-        "x-client-request-id",
-        "x-goog-api-client",
-        "x-goog-api-key",
-        "x-modelmux-cache",
-        "x-modelmux-tags",
-        "x-modelmux-timeout",
-        "x-request-id",
-        "x-stainless-lang",
+_WANTED = frozenset(
+    (
+        b"accept",
+        b"anthropic-beta",
+        b"anthropic-version",
+        b"authorization",
+        b"content-encoding",
+        b"idempotency-key",
+        b"openai-organization",
+        b"openai-project",
+        b"user-agent",
+        b"x-api-key",
+        b"x-client-request-id",
+        b"x-goog-api-client",
+        b"x-goog-api-key",
+        b"x-modelmux-cache",
+        b"x-modelmux-tags",
+        b"x-modelmux-timeout",
+        b"x-request-id",
+        b"x-stainless-lang",
     )
+)
+"""The header fields that some endpoint reads."""
+
+
+def _any_of(words: Collection[bytes]) -> bytes:
+    """An expression for one of `words`, none of which begins with another."""
+    by_first: dict[bytes, list[bytes]] = {}
+    for word in sorted(words):
+        by_first.setdefault(word[:1], []).append(word[1:])
+    branches = [
+        re.escape(first) + (re.escape(rest[0]) if len(rest) == 1 else _any_of(rest))
+        for first, rest in by_first.items()
+    ]
+    return branches[0] if len(branches) == 1 else b"(?:%b)" % b"|".join(branches)
+
+
+# Letter by letter, because the branches of a flat list are tried one after the other.
+_FIELD = re.compile(
+    rb"\r\n(%b)([^\r]*)" % _any_of([name + b":" for name in _WANTED]), re.IGNORECASE
+)
+
+
+_NAMES = {
+    form: name.decode()
+    for name in _WANTED
+    for form in (name, name.title(), name + b":", name.title() + b":")
 }
-"""The header fields that some endpoint reads. All others are dropped at the door."""
+"""Names as they mostly come, with the colon as `_FIELD` finds them."""
+
+
+def _name(raw: bytes) -> str | None:
+    """The name of a field that endpoints read, written in another way than most; else nothing."""
+    name = raw.removesuffix(b":").lower()
+    return name.decode() if name in _WANTED else None
 
 
 class HttpRequest:
@@ -88,12 +121,14 @@ class HttpRequest:
         self.peer: Peer = UNKNOWN_PEER
         self.parameters: Mapping[str, str] = {}
         headers: dict[str, str] = {}
-        for name, value in fields:
-            wanted = _WANTED.get(name)
-            if wanted is not None:
-                text = value.decode("latin-1")
-                # Several fields of a name are one list. RFC 9110, 5.3.
-                headers[wanted] = f"{headers[wanted]}, {text}" if wanted in headers else text
+        found = _FIELD.findall(fields.block) if isinstance(fields, Head) else fields
+        for raw_name, value in found:
+            name = _NAMES.get(raw_name) or _name(raw_name)
+            if name is None:
+                continue
+            text = value.decode("latin-1").strip(" \t")
+            # Several fields of a name are one list. RFC 9110, 5.3.
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
         self.headers: Mapping[str, str] = headers
 
     def check(self) -> None:

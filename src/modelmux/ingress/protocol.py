@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, cast
 
@@ -108,6 +110,7 @@ class Protocol(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         """The head of a request is there."""
+        check_framing(self.parser.get_http_version() if self.parser else "", self.headers)
         self.begin_body()
         super().on_headers_complete()
         if not self.keeps:
@@ -236,8 +239,15 @@ class Protocol(HttpToolsProtocol):
     def _ends_with_answer(self) -> bool:
         """Whether an answer is under way: it is not broken into, and is the connection's last."""
         cycle = self.cycle
-        if not cycle or cycle.response_complete or cycle.more_body:
+        if not cycle or cycle.response_complete:
             return False
+        if cycle.more_body:
+            # It is the one that is at fault. What was sent before it is answered.
+            before = [each for each in self._earlier if not each.response_complete]
+            if not before:
+                return False
+            self.pipeline = deque(each for each in self.pipeline if each[0] is not cycle)
+            cycle = before[-1]
         cycle.keep_alive = False
         self.flow.pause_reading()
         return True
@@ -263,6 +273,22 @@ class Protocol(HttpToolsProtocol):
                 scope[GONE] = LEFT
                 if callable(cancel):
                     cancel()
+
+
+def check_framing(version: str, fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """Refuse a head that says of its body's end what others read in another way.
+
+    The parser takes each of them, by its last coding, and nginx none: a request would end at one
+    place for a proxy in front of us, and at another here.
+
+    Raises:
+        ValueError: Inside of a parser's callback that is an answer of 400.
+    """
+    codings = [value for name, value in fields if name == b"transfer-encoding"]
+    if version not in {"1.1", "1.0"} or (codings and version == "1.0"):
+        raise ValueError(f"HTTP/{version} with {len(codings)} transfer codings")
+    if codings and (len(codings) > 1 or codings[0].strip(b" \t").lower() != b"chunked"):
+        raise ValueError("a transfer coding that is not chunked alone")
 
 
 class JoiningTransport:

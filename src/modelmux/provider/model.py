@@ -101,7 +101,7 @@ class ModelTarget:
         wire = self.wire_for(call)
         if wire is None:
             return estimate.counted(call.request, call.wire, self.name)
-        encoded = call.with_model(self.upstream).encode(wire, self.profile)
+        encoded = call.encode(wire, self.profile, self.upstream)
         forwarded = host.forward.of(call.headers)
         asked, stream = call.operation, call.envelope.stream
         body, edit_losses = host.edits.apply(

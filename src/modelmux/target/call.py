@@ -254,21 +254,27 @@ class Call:
         made._request = self._request
         return made
 
-    def encode(self, wire: Wire, profile: Profile = UNKNOWN) -> Encoded:
-        """The body for a target that speaks `wire` and knows the model as `self.model`.
+    def encode(self, wire: Wire, profile: Profile = UNKNOWN, model: str = "") -> Encoded:
+        """The body for a target that speaks `wire`.
+
+        Args:
+            wire: The target's.
+            profile: What its model can do.
+            model: What it calls the model, if not `self.model`.
 
         Raises:
             InvalidRequest: The body is not a request of the caller's wire, or contradicts itself.
         """
         if wire is self.wire and self._raw is not None and not _holds_foreign(self._raw):
             return Encoded(
-                wire.readdress(self._raw, self.envelope, self.model, profile.stream_usage)
+                wire.readdress(self._raw, self.envelope, model or self.model, profile.stream_usage)
             )
         request = self.request
         if self._raw is not None and not wire.signs_ids and signed_ids.BEGINNING in self._raw:
             request = signed_ids.without_signatures(request)
-        if request.model != self.model or request.stream != self.envelope.stream:
-            request = replace(request, model=self.model, stream=self.envelope.stream)
+        model = model or self.model
+        if request.model != model or request.stream != self.envelope.stream:
+            request = replace(request, model=model, stream=self.envelope.stream)
         if request.tools and not profile.custom_tools and (names := custom.names(request)):
             encoded = wire.encode_request(custom.as_functions(request), profile)
             restore = replace(encoded.restore or Restore(), custom_tools=names)
@@ -281,4 +287,10 @@ def _holds_foreign(body: bytes) -> bool:
 
     Reasoning is sealed (`wire.sealed`), also in Base64; signatures of calls stand in their ids.
     """
-    return b'"modelmux' in body or b'"bW9kZWxtdXgv' in body or signed_ids.BEGINNING in body
+    # First a few letters that are rare in prose: a search goes by what it does not find, and in
+    # 128 KB finds that none of them is there in a third of the time.
+    return (
+        (b"lmux" in body and b'"modelmux' in body)
+        or (b"dXgv" in body and b'"bW9kZWxtdXgv' in body)
+        or (b"__t" in body and signed_ids.BEGINNING in body)
+    )

@@ -30,6 +30,7 @@ from modelmux.errors import (
 )
 from modelmux.transport.base import Timeouts
 from modelmux.transport.failure import reason
+from modelmux.transport.head import END, Head
 from modelmux.transport.response import Response
 
 MAX_HEAD_BYTES: Final = 65_536
@@ -57,7 +58,6 @@ _INTERIM: Final = 2
 _BODY: Final = 3
 _DONE: Final = 4
 
-_WATCHED: Final = frozenset((b"content-encoding", b"transfer-encoding"))
 _BODYLESS: Final = (b"GET ", b"HEAD ", b"DELETE ", b"OPTIONS ")
 """Methods whose request has no `content-length` when it has no body. RFC 9110, 8.6."""
 
@@ -96,8 +96,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._response: Response | None = None
         self._phase = _IDLE
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._is_coded = False
+        self._head = b""
+        """What has come of heads, until the final one is complete."""
+        self._head_start = 0
+        """Where in it the head begins that is being read."""
         self._is_head_request = False
         self._keep_alive = False
         self._until_close = False
@@ -127,9 +129,9 @@ class Connection(asyncio.Protocol):
         loop = self._loop
         response = self._response = Response(self, loop)
         self._phase = _HEAD
-        self._fields.clear()  # of the last response's trailers
-        self._head_bytes = self._dry_bytes = 0
-        self._is_coded = self._was_heard = False
+        self._head = b""
+        self._head_bytes = self._dry_bytes = self._head_start = 0
+        self._was_heard = False
         self._is_head_request = head.startswith(b"HEAD ")
         self._timeouts = timeouts
         self._deadline = deadline
@@ -222,6 +224,7 @@ class Connection(asyncio.Protocol):
         self._was_heard = True
         if self._phase != _BODY:
             self._head_bytes += len(data)
+            self._head = self._head + data if self._head else data
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -260,12 +263,6 @@ class Connection(asyncio.Protocol):
         if self._phase == _DONE:
             self._has_surplus = True
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name in _WATCHED:
-            self._is_coded = True
-        self._fields.append((name, value.rstrip(b" \t")))
-
     def on_headers_complete(self) -> None:
         if self._phase != _HEAD or (response := self._response) is None:
             return
@@ -273,18 +270,21 @@ class Connection(asyncio.Protocol):
         if status < 200:
             self._interim(status)
             return
-        fields = self._fields
-        if self._head_bytes > MAX_HEAD_BYTES or len(fields) > MAX_HEAD_FIELDS:
-            self._check_head(fields)
-        # Fields that come later are trailers: not among these.
-        self._fields = []
+        headers = response.headers = self._cut_head()
         response.status = status
-        response.headers = fields
+        if self._head_bytes > MAX_HEAD_BYTES or len(headers) > MAX_HEAD_FIELDS:
+            self._check_head(headers)
+        self._head = b""
         self._keep_alive = self._parser.should_keep_alive()
         self._until_close = False
         self._phase = _BODY
-        if self._is_coded or self._is_head_request or not self._keep_alive:
-            self._check_framing(response, fields)
+        if (
+            not self._keep_alive
+            or self._is_head_request
+            or headers.has(b"content-encoding")
+            or headers.has(b"transfer-encoding")
+        ):
+            self._check_framing(response, headers)
 
     def on_body(self, body: bytes) -> None:
         if self._phase == _BODY and self._response is not None:
@@ -302,15 +302,25 @@ class Connection(asyncio.Protocol):
         if status == 101:
             raise ProtocolViolation(f"{self._origin}: it switched protocols, which nobody asked")
         self._phase = _INTERIM
-        self._fields.clear()
-        self._is_coded = False
+        self._cut_head()
 
-    def _check_head(self, fields: list[tuple[bytes, bytes]]) -> None:
-        head_bytes = sum(len(name) + len(value) for name, value in fields)
-        if head_bytes > MAX_HEAD_BYTES or len(fields) > MAX_HEAD_FIELDS:
+    def _cut_head(self) -> Head:
+        """The fields of the head that has just been parsed; the next one begins behind it."""
+        start = self._head_start
+        # It may begin with blank lines, which are not its end.
+        while self._head.startswith(b"\r\n", start):
+            start += 2
+        end = self._head.find(END, start)
+        if end < 0:
+            raise ProtocolViolation(f"{self._origin}: a response's head whose lines end oddly")
+        self._head_start = end + len(END)
+        return Head(self._head[start : self._head_start])
+
+    def _check_head(self, headers: Head) -> None:
+        if len(headers.block) > MAX_HEAD_BYTES or len(headers) > MAX_HEAD_FIELDS:
             raise self._oversize_head()
 
-    def _check_framing(self, response: Response, fields: list[tuple[bytes, bytes]]) -> None:
+    def _check_framing(self, response: Response, fields: Head) -> None:
         """Decide what few responses make necessary: the end of the body, and what is refused."""
         version = self._parser.get_http_version()
         if version not in {"1.1", "1.0"}:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from modelmux.errors import GatewayError, Interrupted, ProtocolViolation
-from modelmux.transport.base import Headers
+from modelmux.transport.head import NO_FIELDS, Head
 
 
 class Source(Protocol):
@@ -45,7 +45,7 @@ class Response:
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
-        self.headers: Headers = ()
+        self.headers: Head = NO_FIELDS
         self.chunks: list[bytes] = []
         self.unread_bytes = 0
         """Bytes of the connection that made up `chunks`, framing included."""
@@ -72,10 +72,7 @@ class Response:
 
     def header(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
-        for field, value in self.headers:
-            if field == name:
-                return value
-        return None
+        return self.headers.first(name)
 
     async def read(self, max_bytes: int) -> bytes:
         """The rest of the body. Raises as `HttpResponse.read` does."""

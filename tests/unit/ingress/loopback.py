@@ -6,6 +6,7 @@ served by uvicorn and our `Protocol` on the test's own loop; `Peer` is a client 
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -43,8 +44,8 @@ class Handling:
     def broke(self, _request: HttpRequest, exc: Exception) -> None:
         self.broken.append(exc)
 
-    def is_fast(self, method: bytes, _path: bytes) -> bool:
-        return method != b"HEAD"
+    def is_fast(self, method: bytes, path: bytes) -> bool:
+        return method != b"HEAD" and re.fullmatch(rb"/[\w./-]*", path) is not None
 
 
 def adapter(

@@ -277,3 +277,61 @@ def test_requests_mean_the_same_however_they_are_cut(data: st.DataObject):
 
     run(door, scene, asyncio.new_event_loop)
     assert [len(request.body) for request in door.requests] == fitting
+
+
+@given(st.data())
+def test_chunked_requests_mean_the_same_however_they_are_cut(data: st.DataObject):
+    """Blank lines inside of bodies, and heads that begin with some."""
+    texts = st.lists(st.sampled_from([b"x", b"\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1"]))
+    bodies = data.draw(
+        st.lists(texts.map(lambda each: b"".join(each)[:90]), min_size=1, max_size=3)
+    )
+    sent = b""
+    for body in bodies:
+        pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+        trailer = data.draw(st.sampled_from([b"", b"x-a: b\r\n"]))
+        blank = data.draw(st.sampled_from([b"", b"\r\n", b"\r\n\r\n"]))
+        head = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\naccept: x/y\r\n\r\n"
+        sent += blank + head + chunks + b"0\r\n" + trailer + b"\r\n"
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(sent)), max_size=12)))
+    door = Door()
+
+    async def scene(served: Served, _handling: Handling) -> None:
+        peer = await served.connect()
+        for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
+            await peer.write(sent[start:end])
+            await asyncio.sleep(0)
+        for _ in bodies:
+            assert (await peer.answer()).status == 200
+
+    run(door, scene, asyncio.new_event_loop)
+    assert [request.body for request in door.requests] == bodies
+    assert all(request.headers == {"accept": "x/y"} for request in door.requests)
+
+
+def test_a_connection_goes_on_after_a_wish_to_upgrade(loop):
+    async def scene(served: Served, _handling: Handling) -> None:
+        peer = await served.connect()
+        for _ in range(2):
+            await peer.write(post("/a", b"12", "connection: upgrade", "upgrade: h2c"))
+            assert (await peer.answer()).body == b"POST /a"
+            await peer.write(post("/b"))
+            assert (await peer.answer()).body == b"POST /b"
+
+    run(Door(), scene, loop)
+
+
+def test_what_follows_a_refused_body_is_thrown_away(loop):
+    door = Door()
+
+    async def scene(served: Served, _handling: Handling) -> None:
+        peer = await served.connect()
+        refused = post("/a", b"x" * (MAX_BODY_BYTES + 1))
+        await peer.write(refused[:-1])
+        assert (await peer.answer()).status == 413
+        await peer.write(refused[-1:] + post("/b") * 3)
+        assert await peer.rest() == b""
+
+    run(door, scene, loop)
+    assert door.requests == []

@@ -421,6 +421,22 @@ def test_what_is_no_http_does_not_break_into_an_answer(loop, fast):
     run(door, scene, loop, fast)
 
 
+def test_a_body_that_is_none_does_not_break_into_an_earlier_answer(loop, fast):
+    door = Door()
+
+    async def scene(served: Served) -> None:
+        broken = get("/b", "transfer-encoding: chunked", method="POST") + b"no size\r\n"
+        peer = await begin_at(served, get("/slow") + broken)
+        await door.happened("begin /slow")
+        await served.ask(get("/c"))  # so all of it has been read
+        door.gate.set()
+        got = await peer.answer()
+        assert (got.status, got.body) == (200, b"GET /slow")
+        assert await peer.at_end()
+
+    run(door, scene, loop, fast)
+
+
 # Limits of time and size
 
 

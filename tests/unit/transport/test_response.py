@@ -6,6 +6,7 @@ import pytest
 
 from modelmux.errors import Interrupted, ProtocolViolation
 from modelmux.transport.connection import Connection
+from modelmux.transport.head import Head
 from tests.unit.transport.loopback import LOOPS, OK, POST, TIMEOUTS, Owner, Wire, begin, play
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -214,7 +215,9 @@ def test_a_reader_that_is_cancelled_may_read_on(loop):
 
 
 def test_the_first_of_several_fields_is_the_header():
-    connection_response = _with_headers([(b"set-cookie", b"a"), (b"set-cookie", b"b")])
+    connection_response = _with_headers(
+        Head(b"HTTP/1.1 200 OK\r\nset-cookie: a\r\nset-cookie: b\r\n\r\n")
+    )
     assert connection_response.header(b"set-cookie") == b"a"
     assert connection_response.header(b"x-none") is None
 

@@ -1,0 +1,1 @@
+"""Fuzzers that need more than a test has: other programs, and time."""
