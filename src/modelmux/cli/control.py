@@ -28,6 +28,15 @@ class ProviderStatus(Struct, frozen=True):
     keys_total: int
 
 
+class TargetStatus(Struct, frozen=True):
+    name: str
+    state: str
+    next_try_in_s: float
+    error_rate: float
+    in_flight: int
+    latency_ms: float
+
+
 class Status(Struct, frozen=True):
     """What a gateway says of itself at `GET /control/status`."""
 
@@ -43,6 +52,7 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: tuple[ProviderStatus, ...]
+    targets: tuple[TargetStatus, ...] = ()
 
 
 class Problem(Struct, frozen=True):

@@ -23,6 +23,20 @@ class ProviderStatus(Struct, frozen=True):
     keys_total: int
 
 
+class TargetStatus(Struct, frozen=True):
+    """How one target fares."""
+
+    name: str
+    state: str
+    """Of its breaker: closed, open, half_open."""
+    next_try_in_s: float
+    """How long it is left alone; 0: it is not."""
+    error_rate: float
+    in_flight: int
+    latency_ms: float
+    """Until a stream's first event, else until a whole answer; 0: not known."""
+
+
 class Status(Struct, frozen=True):
     """What `modelmux status` shows."""
 
@@ -41,6 +55,8 @@ class Status(Struct, frozen=True):
     failures_total: int
     draining: bool
     providers: Sequence[ProviderStatus]
+    targets: Sequence[TargetStatus] = ()
+    """Those that were asked, whoever is in trouble first."""
 
 
 class Problem(Struct, frozen=True):

@@ -14,6 +14,7 @@ from modelmux.ingress.control import (
     ProviderStatus,
     Reloaded,
     Status,
+    TargetStatus,
 )
 from modelmux.ingress.http import Answer, HttpRequest
 
@@ -30,6 +31,7 @@ STATUS = Status(
     failures_total=0,
     draining=False,
     providers=[ProviderStatus("openai", 1, 2)],
+    targets=[TargetStatus("openai/m", "open", 2.5, 0.5, 1, 20.0)],
 )
 
 
