@@ -1,13 +1,14 @@
 """What a configuration can say: one struct for each table, and nothing else.
 
+Who answers is in `schema_routing`, what tables are made of in `table`.
+
 A field's annotation carries what the loader needs to know beside its type, in `Meta.extra`:
 
 - `secret`: never shown, and `file:PATH` reads it from a file;
 - `path`: a file name: `~` is the home folder, and it is relative to the file that says it;
 - `by_name`: an array of tables whose entries are merged across layers by their `name`;
 - `alias`: another name of the key;
-- `aliases`: other words for a value;
-- `later`: words that are reserved and not available in this version.
+- `aliases`: other words for a value.
 
 The literal under a field describes it to users too: `modelmux config schema` carries it. All
 structs are frozen and may be shared.
@@ -19,6 +20,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from modelmux.config.schema_cache import Cache
+from modelmux.config.schema_routing import Model, Region, Routing
 from modelmux.config.table import File, Limit, Name, Seconds, Secret, Table, Texts
 from modelmux.ingress.address import Address, TcpAddress, parse_address
 
@@ -39,19 +41,6 @@ StreamingMode = Annotated[
     Literal["auto", "never", "standard", "buffered", "always"],
     Meta(extra={"aliases": _STREAMING_WORDS}),
 ]
-_LATER_STRATEGIES = (
-    "round_robin",
-    "weighted",
-    "least_connections",
-    "latency",
-    "cost",
-    "cost_optimized",
-    "availability",
-    "geographic",
-    "model_specific",
-    "custom",
-)
-Strategy = Annotated[Literal["priority"], Meta(extra={"later": _LATER_STRATEGIES})]
 
 DEFAULT_PORT = 3000
 
@@ -209,9 +198,9 @@ class Provider(Table, frozen=True):
     priority: int = 1
     """When several providers offer a model: the lowest comes first."""
     weight: Annotated[float, Meta(gt=0)] = 1.0
-    """Share of the calls among equals, for strategies that balance: none in this version."""
+    """Share of the calls among equals, for strategies that balance."""
     region: str = ""
-    """Where the provider is to run the model, for those that have regions."""
+    """Where it is; for types that have regions, where it is to run the model."""
     headers: Texts = field(default_factory=dict[str, str])
     """Extra request headers."""
     timeout_s: Seconds = 600.0
@@ -268,7 +257,9 @@ class Key(Table, frozen=True):
     """Whose calls go first where calls wait. A call is put in a lower class by its tag
     `priority`."""
     tags: Texts = field(default_factory=dict[str, str])
-    """Labels for reports. Not used in this version."""
+    """Labels of its calls, for rules and reports."""
+    region: str = ""
+    """Where it is, for routing that asks."""
 
 
 class VertexModel(Table, frozen=True):
@@ -332,59 +323,6 @@ class Streaming(Table, frozen=True):
     """`buffered`: longest wait before what is held is sent, in milliseconds."""
 
 
-class WeightedTarget(Table, frozen=True):
-    """A target with its share of the calls."""
-
-    target: Name
-    """`provider/model`, or the name of a model."""
-    weight: Annotated[float, Meta(gt=0)] = 1.0
-    """Share of the calls, for strategies that balance: none in this version."""
-
-
-class Model(Table, frozen=True):
-    """A name callers may ask for, and who answers."""
-
-    name: Name
-    """What callers ask for."""
-    strategy: Strategy = "priority"
-    """How one of `targets` is chosen. priority: in the order written."""
-    targets: tuple[str | WeightedTarget, ...] = ()
-    """Who answers: `provider/model`, or the name of a model."""
-    fallback: tuple[Name, ...] = ()
-    """Who answers, in this order, when no target did."""
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """The targets in the order written, without their weights and without `fallback`."""
-        return tuple(
-            each.target if isinstance(each, WeightedTarget) else each for each in self.targets
-        )
-
-
-class RoutingFallback(Table, frozen=True):
-    """What happens when the target chosen fails before its answer began."""
-
-    enabled: bool = True
-    """Whether the next one is tried."""
-    max_retries: Limit = 3
-    """How many more are tried."""
-    backoff: Literal["exponential"] = "exponential"
-    """How waits between tries grow."""
-
-
-class Routing(Table, frozen=True):
-    """Which provider answers for a model that `[[models]]` does not name."""
-
-    LATER = frozenset({"rules"})
-
-    strategy: Strategy = "priority"
-    """How one of several providers that offer the model is chosen. priority: the lowest."""
-    default: str = ""
-    """Target for a model nobody offers; empty: the caller gets 404 with the nearest names."""
-    fallback: RoutingFallback = RoutingFallback()
-    """When the one chosen fails."""
-
-
 class Config(Table, frozen=True):
     """Everything a configuration can say."""
 
@@ -410,6 +348,9 @@ class Config(Table, frozen=True):
     """Which provider answers for a model that `models` does not name."""
     cache: Cache = Cache()
     """Answers that are given again to whoever asks the same."""
+    """Who answers, and what happens when they fail."""
+    regions: Annotated[tuple[Region, ...], Meta(extra={"by_name": True})] = ()
+    """Where providers and callers are."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

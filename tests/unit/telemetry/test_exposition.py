@@ -5,8 +5,10 @@ from decimal import Decimal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from modelmux import __version__
 from modelmux.errors import RateLimited
 from modelmux.ir.response import Usage
+from modelmux.target.health import HealthBook
 from modelmux.target.record import CallRecord
 from modelmux.telemetry.exposition import CacheState, Connections, Exposition
 from modelmux.telemetry.metrics import Metrics
@@ -49,8 +51,8 @@ def exposition(metrics: Metrics) -> Exposition:
         connections=lambda: [Connections("openai", 2, 3)],
         cache=lambda: CacheState({"hit": 3, "miss": 1}, 2000, 7, 4),
         queues=lambda: [("openai", Waiting())],
+        health=HealthBook(lambda: 0.0),
         dropped_log_lines=lambda: 7,
-        version="1.2.3",
     )
 
 
@@ -119,7 +121,7 @@ def test_connections_lost_lines_and_the_version_are_asked_for_at_the_moment():
     assert value(metrics, name, provider="openai", state="busy") == 2
     assert value(metrics, name, provider="openai", state="idle") == 3
     assert value(metrics, "modelmux_log_lines_dropped_total") == 7
-    assert value(metrics, "modelmux_build", version="1.2.3") == 1
+    assert value(metrics, "modelmux_build", version=__version__) == 1
 
 
 def test_the_process_is_told_of():
