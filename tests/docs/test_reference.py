@@ -342,6 +342,8 @@ def _template(path: ast.expr, function: ast.FunctionDef) -> str:
         ("To Anthropic's API", "wire/anthropic_messages"),
         ("To Gemini's API", "wire/gemini"),
         ("To Ollama's own API", "wire/ollama_chat"),
+        ("To Amazon's Converse API", "wire/bedrock_converse"),
+        ("To Cohere's API", "wire/cohere_chat"),
         ("Anywhere", "provider"),
     ],
 )

@@ -10,6 +10,7 @@ from functools import partial
 from hashlib import sha256
 
 from modelmux.config import caching
+from modelmux.config.catalogue import catalogue
 from modelmux.config.journal import Journal
 from modelmux.config.lasting import Lasting, Telemetry, level
 from modelmux.config.load import Loaded
@@ -25,7 +26,6 @@ from modelmux.layer.record import Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryPolicy
 from modelmux.layer.timeout import Timeout
 from modelmux.layer.watch import Watch
-from modelmux.provider import catalog
 from modelmux.target.base import Layer, Target, compose
 from modelmux.target.call import Caller
 from modelmux.target.health import HealthBook
@@ -50,7 +50,7 @@ def surface(
     now = time.monotonic
     clocks = Clocks(now, time.time, _later)
     layers = partial(_target_layers, health=lasting.health, now=now)
-    builder = Builder(catalog.load(), clocks, layers, earlier)
+    builder = Builder(catalogue(config), clocks, layers, earlier)
     built = builder.add_all(config)
     recorder = built.recorder = Recorder(
         telemetry.metrics,
@@ -142,7 +142,14 @@ def _digest(key: Key) -> bytes:
 
 def caller(key: Key) -> Caller:
     """Who calls with a key of the configuration."""
-    return Caller(key.name, key.models, key.tags, priority=key.priority, region=key.region)
+    return Caller(
+        key.name,
+        key.models,
+        key.tags,
+        priority=key.priority,
+        region=key.region,
+        on_loss=key.on_loss,
+    )
 
 
 def _rows(registry: Registry, built: Built, loaded_at_s: int) -> Callable[[Caller], list[ModelRow]]:

@@ -13,6 +13,7 @@ from modelmux.config.schema_routing import Model, Routing, WeightedTarget
 from modelmux.ir.profile import UNKNOWN
 from modelmux.ir.response import Usage
 from modelmux.layer.cache import Caching
+from modelmux.layer.losses import LossPolicy
 from modelmux.layer.record import Record, Recorder
 from modelmux.layer.watch import Watch
 from modelmux.provider import echo
@@ -154,9 +155,12 @@ class Router:
         """One target of a plan, round it `record, cache, mirror, retry` (ADR 11)."""
         said = plan.alias.said if isinstance(plan.alias, Alias) else None
         target = self._one_of(plan, said)
-        record = partial(Record, recorder=self._recorder, composite=isinstance(target, Balance))
+        is_choice = isinstance(target, Balance)
+        record = partial(Record, recorder=self._recorder, composite=is_choice)
+        if said is not None and said.on_loss is not None:
+            target = LossPolicy(target, on_loss=said.on_loss)
         if plan.is_nested:
-            if isinstance(target, Balance):
+            if is_choice:
                 health = self._health.of(target.name)
                 target = Watch(target, health=health, now=self._clock.now)
             return compose(target, record)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from modelmux.config.rows import OnLoss
 from modelmux.config.table import Limit, Name, Seconds, Table
 
 Strategy = Annotated[
@@ -100,6 +101,8 @@ class Model(Table, frozen=True):
     """Who answers, in this order, when no target did."""
     fallback_for: FallbackFor = FallbackFor()
     """Who answers what was refused for a reason."""
+    on_loss: OnLoss | None = None
+    """As of a provider's model; counts before what is said there."""
     then: PlainStrategy = "priority"
     """`hybrid`: how one is chosen of the targets without a `when`, where none with one fits."""
     custom: str = ""

@@ -1,4 +1,4 @@
-"""What the schema's structs are made of: tables, and types of values."""
+"""What a table of the configuration is, and the kinds of values in it."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar

@@ -19,6 +19,7 @@ _WANTED = frozenset(
         b"anthropic-version",
         b"authorization",
         b"content-encoding",
+        b"http-referer",
         b"idempotency-key",
         b"openai-organization",
         b"openai-project",
@@ -32,6 +33,7 @@ _WANTED = frozenset(
         b"x-modelmux-timeout",
         b"x-request-id",
         b"x-stainless-lang",
+        b"x-title",
     )
 )
 """The header fields that some endpoint reads."""

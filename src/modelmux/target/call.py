@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from modelmux.ir import custom, signed_ids
 from modelmux.ir.profile import UNKNOWN, Profile
-from modelmux.ir.request import Encoded, Envelope, Request
+from modelmux.ir.request import Encoded, Envelope, OnLoss, Request
 from modelmux.ir.restore import Restore
 from modelmux.target.freshness import ANY
 from modelmux.wire.base import Operation, Wire
@@ -43,6 +43,8 @@ class Caller(Struct, frozen=True):
     """The highest class of its calls."""
     region: str = ""
     """Where it is, if the configuration says so."""
+    on_loss: OnLoss | None = None
+    """What is done where content of its calls would be lost; `None`: others decide."""
 
 
 ANONYMOUS = Caller()
@@ -110,6 +112,7 @@ class Call:
         freshness: What the caller wants of the cache.
         may_wait: Whether a target without room for it may keep it waiting. If not, it is to say
             so at once, because somebody else may have room.
+        on_loss: What is done where content would be lost; `None`: the target decides.
     """
 
     __slots__ = (
@@ -125,6 +128,7 @@ class Call:
         "may_wait",
         "meter",
         "model",
+        "on_loss",
         "operation",
         "parent_id",
         "peer",
@@ -157,6 +161,7 @@ class Call:
         self.peer = UNKNOWN_PEER
         self.freshness = ANY
         self.may_wait = True
+        self.on_loss: OnLoss | None = caller.on_loss
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -220,6 +225,14 @@ class Call:
         changed.deadline = deadline
         return changed
 
+    def with_loss_policy(self, on_loss: OnLoss) -> "Call":
+        """The same call, with what is to be done about losses unless its caller's key says."""
+        if self.on_loss is not None:
+            return self
+        changed = self._copy()
+        changed.on_loss = on_loss
+        return changed
+
     def step(self, *, may_wait: bool = True) -> "Call":
         """The same call as one step of a composition, with an id of its own.
 
@@ -252,6 +265,7 @@ class Call:
         made.peer = self.peer
         made.freshness = self.freshness
         made.may_wait = self.may_wait
+        made.on_loss = self.on_loss
         made._raw = self._raw
         made._request = self._request
         return made

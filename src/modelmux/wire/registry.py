@@ -1,6 +1,13 @@
 """Every wire there is, by name. A wire joins, and comes under the laws, by standing here."""
 
-from modelmux.wire import anthropic_messages, gemini, ollama_chat, openai_chat
+from modelmux.wire import (
+    anthropic_messages,
+    bedrock_converse,
+    cohere_chat,
+    gemini,
+    ollama_chat,
+    openai_chat,
+)
 from modelmux.wire.base import Wire
 
 WIRES: tuple[Wire, ...] = (
@@ -9,6 +16,8 @@ WIRES: tuple[Wire, ...] = (
     gemini.WIRE,
     ollama_chat.WIRE,
     ollama_chat.GENERATE_WIRE,
+    bedrock_converse.WIRE,
+    cohere_chat.WIRE,
 )
 
 BY_NAME = {wire.name: wire for wire in WIRES}
