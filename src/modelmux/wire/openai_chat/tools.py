@@ -58,7 +58,7 @@ def _tools(
             yield tool.raw
         else:
             reason = f"{NAME} has no tool of {tool.wire}'s type {tool.type!r}"
-            losses.append(Loss(path, reason, "content"))
+            losses.append(Loss(path, reason, "tuning" if tool.optional else "content"))
 
 
 def _tool(tool: Tool, names: Names | None, path: str, losses: list[Loss]) -> Json:
