@@ -56,7 +56,9 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tool_ids: bool | UnsetType = UNSET
     stream_usage: bool | UnsetType = UNSET
     custom_tools: bool | UnsetType = UNSET
+    wire: str | UnsetType = UNSET
     tools_wire: str | UnsetType = UNSET
+    default_effort: str | UnsetType = UNSET
     embeddings: Literal["", "predict"] | UnsetType = UNSET
     max_inputs: Tokens | UnsetType = UNSET
 

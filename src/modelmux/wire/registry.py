@@ -1,6 +1,12 @@
 """Every wire there is, by name. A wire joins, and comes under the laws, by standing here."""
 
-from modelmux.wire import anthropic_messages, gemini, openai_chat, openai_responses
+from modelmux.wire import (
+    anthropic_messages,
+    gemini,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from modelmux.wire.base import Wire
 
 WIRES: tuple[Wire, ...] = (
@@ -8,6 +14,7 @@ WIRES: tuple[Wire, ...] = (
     anthropic_messages.WIRE,
     gemini.WIRE,
     openai_responses.WIRE,
+    openai_completions.WIRE,
 )
 
 BY_NAME = {wire.name: wire for wire in WIRES}
