@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from modelmux.errors import ProtocolViolation
 from modelmux.ir.parts import Extra, Part, Refusal, Text
 from modelmux.ir.request import Envelope
-from modelmux.ir.response import NO_USAGE, Failure, Response, Summary
+from modelmux.ir.response import NO_USAGE, Failure, FinishReason, Response, Summary
 from modelmux.wire import extra
 from modelmux.wire.openai import errors, usage
 from modelmux.wire.openai.values import objects, present, raws
@@ -94,13 +94,19 @@ def said(part: Part) -> str:
             return ""  # thinking, and what tools did, has no place
 
 
+def ending(reason: FinishReason) -> str:
+    """The API's word for why an answer ended: it knows no calls."""
+    said: FinishReason = "stop" if reason == "tool_call" else reason
+    return usage.reason_name(said, called=False, legacy=False)
+
+
 def encode(response: Response, envelope: Envelope) -> bytes:
     """The answer to a caller who asked with `envelope`."""
     choice: Json = {
         "text": "".join([said(part) for part in response.parts]),
         "index": 0,
         "logprobs": None,
-        "finish_reason": usage.reason_name(response.reason, called=False, legacy=False),
+        "finish_reason": ending(response.reason),
     }
     choices: list[object] = [choice]
     out: Json = {

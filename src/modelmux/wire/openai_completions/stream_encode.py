@@ -71,7 +71,7 @@ class Encoder:
         own: dict[str, Raw] = {}
         if event.extra is not None and event.extra.wire == NAME:
             own = dict(event.extra.fields)
-        name: object = usage.reason_name(event.reason, called=False, legacy=False)
+        name: object = response.ending(event.reason)
         choice = {
             "text": "",
             "index": 0,

@@ -119,22 +119,25 @@ class Encoder:
         self._part, self._deltas, self._prefix = part, [], b""
         if isinstance(part, Text | Refusal):
             return self._begin_text(part)
-        out = self._close_message()
         match part:
             case ToolCall():
-                return out + self._begin_call(part)
+                return self._close_message() + self._begin_call(part)
             case Reasoning():
-                self._summarised = False
-                self._item = reasoning.encode(_bare(part), self._ids.new("rs"))
-                self._item.pop("encrypted_content", None)
-                out += self._added({**self._item, "summary": ()})
-                return out + (self._first(part.text) if part.text else b"")
+                return self._close_message() + self._begin_reasoning(part)
             case Blob(modality="image"):
+                out = self._close_message()
                 self._item = item_encode.drawn(part, self._ids)
                 return out + self._added({**self._item, "result": None, "status": "in_progress"})
             case _:
                 own = items.own_item(part)
-                return out if own is None else out + self._added(own)
+                return b"" if own is None else self._close_message() + self._added(own)
+
+    def _begin_reasoning(self, part: Reasoning) -> bytes:
+        self._summarised = False
+        self._item = reasoning.encode(_bare(part), self._ids.new("rs"))
+        self._item.pop("encrypted_content", None)
+        out = self._added({**self._item, "summary": ()})
+        return out + (self._first(part.text) if part.text else b"")
 
     def _added(self, item: object) -> bytes:
         index = len(self._items)

@@ -48,7 +48,10 @@ def _tools(request: Request, names: Names | None, losses: list[Loss]) -> list[ob
                 out.append(tool.raw)
             else:
                 reason = f"{NAME} has no tool of {tool.wire}'s type {tool.type!r}"
-                losses.append(Loss(path, reason, "tuning" if tool.optional else "content"))
+                if tool.optional:
+                    losses.append(Loss(path, reason))
+                else:
+                    losses.append(Loss(path, reason, "content"))
             continue
         said = _tool(tool, names, path, losses)
         space = notes.read(tool.extra, SPACE)
