@@ -13,7 +13,7 @@ from modelmux.wire.openai_completions.schema import NAME
 MAX_STOP = 4
 """Most stop sequences, as OpenAI's Python library 3.51 documents `stop`, read 2026-11-20."""
 
-_SPEAKERS: dict[Role, str] = {
+_SPEAKERS: dict[str, str] = {
     "system": "System",
     "developer": "System",
     "user": "User",
