@@ -5,7 +5,7 @@ import msgspec
 from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import Reasoning, Refusal, Text
 from modelmux.ir.profile import UNKNOWN, Profile
-from modelmux.ir.request import Encoded, Loss, Message, Request, Role, Sampling
+from modelmux.ir.request import Encoded, Loss, Message, Request, Sampling
 from modelmux.wire import extra
 from modelmux.wire.openai_completions.request_decode import LIST
 from modelmux.wire.openai_completions.schema import NAME
