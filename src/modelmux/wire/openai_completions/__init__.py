@@ -31,6 +31,10 @@ class OpenAICompletions:
     def in_path(self) -> bool:
         return False
 
+    @property
+    def signs_ids(self) -> bool:
+        return False
+
     def stream_type(self, envelope: Envelope) -> bytes:
         return sse.MEDIA_TYPE
 

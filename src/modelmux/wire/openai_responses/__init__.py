@@ -36,6 +36,10 @@ class OpenAIResponses:
     def in_path(self) -> bool:
         return False
 
+    @property
+    def signs_ids(self) -> bool:
+        return False
+
     def stream_type(self, envelope: Envelope) -> bytes:
         return sse.MEDIA_TYPE
 
