@@ -121,6 +121,7 @@ class Gateway:
         """Close every connection, and write the rest of the log."""
         for each in (*self._earlier, self._now):
             await each.aclose()
+        await self._lasting.aclose()
         self.telemetry.log.close()
 
     def prepare(self, loaded: Loaded) -> Generation:

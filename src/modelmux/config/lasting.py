@@ -8,14 +8,20 @@ in force (`Built.take_over`), where whoever holds it is made anew.
 import sys
 import time
 
-from modelmux.config.schema import Config
+from modelmux.config.paths import directories
+from modelmux.config.schema import Config, Database
 from modelmux.config.secrets import secrets
+from modelmux.errors import ConfigError
 from modelmux.layer.retry import RetryBudget
+from modelmux.store.turns import MEMORY, SQLITE, Turns
 from modelmux.telemetry.lines import JsonLines, Level, Lines, TextLines
 from modelmux.telemetry.log import LogWriter
 from modelmux.telemetry.metrics import Metrics
 from modelmux.telemetry.output import FdOutput, Output
 from modelmux.telemetry.redact import Redactor
+
+_FILE = "modelmux.db"
+_DAY_S = 86_400.0
 
 
 class Telemetry:
@@ -49,6 +55,33 @@ class Lasting:
         """Begin with nothing but `telemetry`."""
         self.telemetry = telemetry
         self.retry_budget = RetryBudget(now=time.monotonic())
+        self._turns: dict[Database, Turns] = {}
+
+    def turns(self, database: Database) -> Turns | None:
+        """Where answers are kept: the same place as long as the configuration says the same.
+
+        Raises:
+            ConfigError: `database.url` is none of those there are.
+        """
+        url = database.url
+        if not url:
+            return None
+        if url not in {MEMORY, SQLITE} and not url.startswith(f"{SQLITE}:///"):
+            raise ConfigError(
+                f"database.url: expected sqlite, sqlite:///PATH, memory or nothing, got {url!r}",
+                hint="other databases are not available in this version",
+            )
+        known = self._turns.get(database)
+        if known is None:
+            default = directories().state / _FILE
+            known = Turns(url, default, database.retention_days * _DAY_S)
+            self._turns[database] = known
+        return known
+
+    async def aclose(self) -> None:
+        """Finish writing what is kept."""
+        for turns in self._turns.values():
+            await turns.aclose()
 
 
 def level(config: Config) -> Level:

@@ -411,10 +411,20 @@ class Routing(Table, frozen=True):
     """When the one chosen fails."""
 
 
+class Database(Table, frozen=True):
+    """Where answers are kept for callers who go on with them."""
+
+    url: str = "sqlite"
+    """sqlite: `modelmux.db` in the state folder; `sqlite:///PATH`; memory: until the process ends;
+    empty: nowhere."""
+    retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    """For how long."""
+
+
 class Config(Table, frozen=True):
     """Everything a configuration can say."""
 
-    LATER = frozenset({"cache", "mcp", "database"})
+    LATER = frozenset({"cache", "mcp"})
 
     server: Server = Server()
     """The process: where it listens, how it logs, what it allows."""
@@ -434,6 +444,8 @@ class Config(Table, frozen=True):
     """Names callers may ask for."""
     routing: Routing = Routing()
     """Which provider answers for a model that `models` does not name."""
+    database: Database = Database()
+    """What outlives a call."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

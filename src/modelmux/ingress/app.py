@@ -10,7 +10,9 @@ from modelmux.ingress.endpoint import Current, ModelDoor
 from modelmux.ingress.entrance import SurfaceName
 from modelmux.ingress.health import Health
 from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.kept import KeptDoor
 from modelmux.ingress.listing import ModelsDoor
+from modelmux.ingress.responses import ResponsesDoor
 from modelmux.ingress.routes import Methods, Routes, Table
 from modelmux.wire import (
     anthropic_messages,
@@ -81,7 +83,7 @@ def _model_doors(
         "/chat/completions": {"POST": ModelDoor(openai, current, new_id, now)},
         "/completions": {"POST": ModelDoor(openai_completions.WIRE, current, new_id, now)},
         "/responses": {
-            "POST": ModelDoor(openai_responses.WIRE, current, new_id, now),
+            "POST": ResponsesDoor(openai_responses.WIRE, current, new_id, now),
             # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.
             "GET": _no_websocket,
         },
@@ -103,6 +105,9 @@ def _model_doors(
         f"{prefix}/models/": {"GET": models, "POST": ask}
         for prefix in ("/v1", "/v1beta", "/models/v1", "/models/v1beta")
     }
+    kept = KeptDoor(openai_responses.WIRE, current, new_id)
+    for prefix in ("/v1", "/models/v1"):
+        prefixes[f"{prefix}/responses/"] = {"GET": kept, "DELETE": kept, "POST": kept}
     return exact, prefixes
 
 

@@ -62,7 +62,7 @@ def test_text_that_is_no_variable_is_not_typed():
         ("zzz=1", "f:1: zzz: unknown key"),
         ("[cache]\nenabled=true", "f:1: cache: [cache] is not available in this version"),
         ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
-        ("[database]", "f:1: database: [database] is not available in this version"),
+        ("[cache]", "f:1: cache: [cache] is not available in this version"),
         (
             "[[routing.rules]]\nwhen='x'",
             "f:1: routing.rules: rules is not available in this version",
