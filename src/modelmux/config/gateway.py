@@ -347,6 +347,7 @@ class Gateway:
                 ],
                 queues=lambda: [(gate.name, gate.figures) for gate in self._built.admissions],
                 dropped_log_lines=lambda: self.telemetry.log.dropped,
+                dropped_turns=lambda: self._lasting.dropped_turns,
                 version=__version__,
             )
         return self._exposition.text()

@@ -78,6 +78,11 @@ class Lasting:
             self._turns[database] = known
         return known
 
+    @property
+    def dropped_turns(self) -> int:
+        """How many answers could not be kept."""
+        return sum([turns.dropped for turns in self._turns.values()])
+
     async def aclose(self) -> None:
         """Finish writing what is kept."""
         for turns in self._turns.values():

@@ -77,6 +77,7 @@ class Exposition(Collector):
         connections: Callable[[], Iterable[Connections]],
         queues: Callable[[], Iterable[tuple[str, Queue]]],
         dropped_log_lines: Callable[[], int],
+        dropped_turns: Callable[[], int],
         version: str,
     ) -> None:
         """Show `metrics`, and what the callbacks say at the moment."""
@@ -84,6 +85,7 @@ class Exposition(Collector):
         self._connections = connections
         self._queues = queues
         self._dropped_log_lines = dropped_log_lines
+        self._dropped_turns = dropped_turns
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -200,6 +202,11 @@ class Exposition(Collector):
             "modelmux_log_lines_dropped",
             "Log lines that were not written.",
             value=self._dropped_log_lines(),
+        )
+        yield CounterMetricFamily(
+            "modelmux_turns_dropped",
+            "Answers that were not kept.",
+            value=self._dropped_turns(),
         )
         yield CounterMetricFamily(
             "modelmux_shed",

@@ -49,6 +49,7 @@ def exposition(metrics: Metrics) -> Exposition:
         connections=lambda: [Connections("openai", 2, 3)],
         queues=lambda: [("openai", Waiting())],
         dropped_log_lines=lambda: 7,
+        dropped_turns=lambda: 3,
         version="1.2.3",
     )
 
