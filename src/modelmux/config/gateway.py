@@ -305,6 +305,7 @@ class Gateway:
             now.journal,
             now.rows,
             load=now.load,
+            turns=now.turns,
             debug=now.debug,
         )
 
