@@ -8,10 +8,10 @@ from typing import TypeVar
 import pytest
 from msgspec.structs import replace
 
-from modelmux.store.base import MAX_KEPT_BYTES, Turn, TurnStore
-from modelmux.store.memory import MemoryTurns
-from modelmux.store.sqlite import SqliteTurns
+from modelmux.store.turn import MAX_KEPT_BYTES, Turn, TurnStore
 from modelmux.store.turns import Turns
+from modelmux.store.turns_memory import MemoryTurns
+from modelmux.store.turns_sqlite import SqliteTurns
 
 T = TypeVar("T")
 NOW = 1_795_000_000

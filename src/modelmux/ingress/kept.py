@@ -11,7 +11,7 @@ from modelmux.errors import GatewayError, InvalidRequest, NotFound
 from modelmux.ingress.endpoint import Current, refuse, request_id
 from modelmux.ingress.http import JSON, Answer, Endpoint, HttpRequest
 from modelmux.ingress.responses import said
-from modelmux.store.base import Turn, TurnStore
+from modelmux.store.turn import Turn, TurnStore
 from modelmux.wire.base import Wire
 
 DEFAULT_LIMIT: Final = 20

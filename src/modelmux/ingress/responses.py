@@ -20,7 +20,7 @@ from modelmux.ingress.endpoint import ModelDoor
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.surface import Surface
 from modelmux.ir.request import Envelope
-from modelmux.store.base import Turn, TurnStore
+from modelmux.store.turn import Turn, TurnStore
 from modelmux.target.call import Call
 from modelmux.target.reply import Reply
 from modelmux.wire import extra

@@ -10,7 +10,7 @@ from modelmux.ingress.auth import Keyring
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
-from modelmux.store.base import TurnStore
+from modelmux.store.turn import TurnStore
 from modelmux.target.call import UNKNOWN_PEER, Call, Caller, Peer
 from modelmux.target.registry import Registry
 from modelmux.wire.base import Wire

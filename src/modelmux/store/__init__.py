@@ -1,1 +1,1 @@
-"""What outlives a call: protocols, and what keeps it in memory or in a file."""
+"""Where what outlives a call is kept."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from modelmux.store.base import Turn, TurnStore
-from modelmux.store.memory import MemoryTurns
+from modelmux.store.turn import Turn, TurnStore
+from modelmux.store.turns_memory import MemoryTurns
 
 MEMORY = "memory"
 SQLITE = "sqlite"
@@ -67,7 +67,7 @@ class Turns:
                 self._store = MemoryTurns(self._keep_s, self._now)
             else:
                 # Loaded here for the sake of the start: see the class.
-                from modelmux.store.sqlite import SqliteTurns  # noqa: PLC0415
+                from modelmux.store.turns_sqlite import SqliteTurns  # noqa: PLC0415
 
                 path = self._url.removeprefix(SQLITE).removeprefix("://")
                 file = Path(path) if path else self._default

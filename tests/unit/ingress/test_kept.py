@@ -5,8 +5,8 @@ import pytest
 
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.kept import KeptDoor
-from modelmux.store.base import Turn
-from modelmux.store.memory import MemoryTurns
+from modelmux.store.turn import Turn
+from modelmux.store.turns_memory import MemoryTurns
 from modelmux.target.call import Caller
 from modelmux.wire import openai_responses
 from tests.unit.ingress.world import surface

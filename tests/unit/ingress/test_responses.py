@@ -8,8 +8,8 @@ from msgspec import Raw
 from modelmux.errors import Unrepresentable
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.responses import ResponsesDoor, items_of, said
-from modelmux.store.base import Turn
-from modelmux.store.memory import MemoryTurns
+from modelmux.store.turn import Turn
+from modelmux.store.turns_memory import MemoryTurns
 from modelmux.target.call import Call
 from modelmux.target.chunks import Chunks
 from modelmux.target.reply import Reply, Whole

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from modelmux.store.base import Turn
+from modelmux.store.turn import Turn
 from modelmux.store.turns import Turns
 
 

@@ -1,7 +1,7 @@
 import asyncio
 
-from modelmux.store.base import Turn
-from modelmux.store.memory import MemoryTurns
+from modelmux.store.turn import Turn
+from modelmux.store.turns_memory import MemoryTurns
 
 
 def test_the_oldest_goes_first():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from modelmux.errors import ConfigError
-from modelmux.store.base import MAX_KEPT_BYTES, MAX_TURNS, Turn
+from modelmux.store.turn import MAX_KEPT_BYTES, MAX_TURNS, Turn
 
 MAX_BYTES: Final = 1024 * 1024 * 1024
 """Most that is kept: the oldest turns go first."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from modelmux.errors import ConfigError
-from modelmux.store import sqlite
-from modelmux.store.base import Turn
-from modelmux.store.sqlite import SqliteTurns
+from modelmux.store import turns_sqlite
+from modelmux.store.turn import Turn
+from modelmux.store.turns_sqlite import SqliteTurns
 
 
 def now() -> float:
@@ -29,7 +29,7 @@ def test_the_file_is_the_owners_alone(tmp_path: Path):
 
 
 def test_the_oldest_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sqlite, "CLEAN_EVERY", 2)
+    monkeypatch.setattr(turns_sqlite, "CLEAN_EVERY", 2)
 
     async def run() -> list[int]:
         store = SqliteTurns(tmp_path / "a.db", 1000.0, now, max_bytes=2000)

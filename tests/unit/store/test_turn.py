@@ -1,4 +1,4 @@
-from modelmux.store.base import Turn
+from modelmux.store.turn import Turn
 
 
 def test_a_turn_knows_about_how_much_it_takes():

