@@ -6,6 +6,7 @@ GatewayError
 ├── Saturated                 503  the gateway has too much to do
 ├── CallerError               the caller's mistake; 4xx
 │   ├── InvalidRequest            400  the body is not valid on its wire
+│   ├── UnknownPrevious           400  what the call goes on with is not to be had
 │   ├── Unrepresentable           422  the body cannot be said on the target's wire
 │   ├── Unauthenticated           401  no key, or one we do not know
 │   ├── PermissionDenied          403  the key does not allow this
@@ -103,6 +104,12 @@ class CallerError(GatewayError):
 
 class InvalidRequest(CallerError):
     """The body is not a request of its wire; `param` names the field."""
+
+
+class UnknownPrevious(CallerError):
+    """The call goes on with an answer that is not to be had."""
+
+    code = "previous_response_not_found"
 
 
 class Unrepresentable(CallerError):

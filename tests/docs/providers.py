@@ -20,13 +20,17 @@ class _Asked(msgspec.Struct, frozen=True):
     """What of a request decides the answer."""
 
     model: str
-    messages: list[msgspec.Raw]
+    messages: list[msgspec.Raw] = []
+    input: list[msgspec.Raw] | str = ""
     stream: bool = False
     tools: list[object] = []
 
     @property
     def has_result(self) -> bool:
-        return b'"tool' in bytes(self.messages[-1])
+        said = self.messages or self.input
+        return not isinstance(said, str) and any(
+            word in bytes(said[-1]) for word in (b'"tool', b'"function_call_output')
+        )
 
 
 class _Texts(msgspec.Struct, frozen=True):
@@ -47,6 +51,8 @@ def play(request: Request) -> Sequence[Part]:
         return [http1.answer(200, {"object": "list", "data": data, "model": "up"})]
     asked = msgspec.json.decode(request.body, type=_Asked)
     calls_tool = bool(asked.tools) and not asked.has_result
+    if request.target.endswith("/responses"):
+        return _responses(asked, calls_tool=calls_tool)
     dialect = ANTHROPIC if request.target.endswith("/messages") else OPENAI
     if calls_tool:
         whole = msgspec.json.decode(dialect.answer(asked.model, ""), type=dict[str, object])
@@ -55,6 +61,61 @@ def play(request: Request) -> Sequence[Part]:
     if asked.stream:
         return http1.stream(*dialect.frames(asked.model, WORDS))
     return [http1.answer(200, dialect.answer(asked.model, TEXT))]
+
+
+def _responses(asked: _Asked, *, calls_tool: bool) -> Sequence[Part]:
+    item: dict[str, object] = {
+        "type": "message",
+        "id": "msg_7",
+        "status": "completed",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": TEXT, "annotations": []}],
+    }
+    if calls_tool:
+        item = {
+            "type": "function_call",
+            "id": "fc_7",
+            "status": "completed",
+            "call_id": "call_7",
+            "name": "get_weather",
+            "arguments": '{"city":"Paris"}',
+        }
+    whole = {
+        "id": "resp_7",
+        "object": "response",
+        "created_at": 1795000000,
+        "status": "completed",
+        "model": asked.model,
+        "output": [item],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": INPUT_TOKENS,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 7,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": INPUT_TOKENS + 7,
+        },
+    }
+    if not asked.stream:
+        return [http1.answer(200, whole)]
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    place = {"item_id": "msg_7", "output_index": 0, "content_index": 0}
+    deltas = [{"type": "response.output_text.delta", **place, "delta": word} for word in WORDS]
+    events = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        *([] if calls_tool else deltas),
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": whole},
+    ]
+    return http1.stream(
+        *[
+            b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), msgspec.json.encode(event))
+            for event in events
+        ]
+    )
 
 
 def _openai_call() -> Mapping[str, object]:

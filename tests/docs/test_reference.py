@@ -339,6 +339,8 @@ def _template(path: ast.expr, function: ast.FunctionDef) -> str:
     ("title", "folder"),
     [
         ("To OpenAI's API", "wire/openai_chat"),
+        ("To OpenAI's Responses", "wire/openai_responses"),
+        ("To legacy completions", "wire/openai_completions"),
         ("To Anthropic's API", "wire/anthropic_messages"),
         ("To Gemini's API", "wire/gemini"),
         ("To Ollama's own API", "wire/ollama_chat"),

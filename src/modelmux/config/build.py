@@ -79,6 +79,7 @@ def surface(
             Journal(recorder, telemetry.log),
             _rows(registry, built, int(time.time())),
             load=_load(config, telemetry),
+            turns=lasting.turns(config.database),
             debug=level(config) in {"trace", "debug"},
         ),
         built,

@@ -133,6 +133,7 @@ class Gateway:
         self._checks.stop()
         for each in (*self._earlier, self._now):
             await each.aclose()
+        await self._lasting.aclose()
         self.telemetry.log.close()
 
     def prepare(self, loaded: Loaded) -> Generation:
@@ -351,6 +352,7 @@ class Gateway:
             now.journal,
             now.rows,
             load=now.load,
+            turns=now.turns,
             debug=now.debug,
         )
 
@@ -388,7 +390,11 @@ class Gateway:
     def metrics_text(self) -> bytes:
         """Its metrics, for Prometheus."""
         # At start it would take 50 ms, and most processes are never asked.
-        from modelmux.telemetry.exposition import Connections, Exposition  # noqa: PLC0415
+        from modelmux.telemetry.exposition import (  # noqa: PLC0415
+            Connections,
+            Dropped,
+            Exposition,
+        )
 
         if self._exposition is None:
             self._exposition = Exposition(
@@ -400,7 +406,7 @@ class Gateway:
                 cache=lambda: caching.state(self._built.cache),
                 health=self._lasting.health,
                 queues=lambda: [(gate.name, gate.figures) for gate in self._built.admissions],
-                dropped_log_lines=lambda: self.telemetry.log.dropped,
+                dropped=lambda: Dropped(self.telemetry.log.dropped, self._lasting.dropped_turns),
             )
         return self._exposition.text()
 

@@ -8,10 +8,13 @@ in force (`Built.take_over`), where whoever holds it is made anew.
 import sys
 import time
 
+from modelmux.config.paths import directories
 from modelmux.config.routing import breaker_policy
-from modelmux.config.schema import Config
+from modelmux.config.schema import Config, Database
 from modelmux.config.secrets import secrets
+from modelmux.errors import ConfigError
 from modelmux.layer.retry import RetryBudget
+from modelmux.store.turns import MEMORY, SQLITE, Turns
 from modelmux.target.health import HealthBook, TargetHealth
 from modelmux.telemetry.lines import JsonLines, Level, Lines, TextLines
 from modelmux.telemetry.log import LogWriter
@@ -19,6 +22,9 @@ from modelmux.telemetry.metrics import Metrics
 from modelmux.telemetry.output import FdOutput, Output
 from modelmux.telemetry.redact import Redactor
 from modelmux.telemetry.watchers import Watchers
+
+_FILE = "modelmux.db"
+_DAY_S = 86_400.0
 
 
 class Telemetry:
@@ -54,6 +60,7 @@ class Lasting:
         self.telemetry = telemetry
         self.retry_budget = RetryBudget(now=time.monotonic())
         self.health = HealthBook(time.monotonic, changed=self._told)
+        self._turns: dict[Database, Turns] = {}
 
     def adopt(self, config: Config) -> None:
         """Keep to what `config` says of how targets are judged."""
@@ -74,6 +81,37 @@ class Lasting:
                 log.event("info", f"{health.name} answers again")
             case "half_open":
                 log.event("debug", f"{health.name} is tried")
+
+    def turns(self, database: Database) -> Turns | None:
+        """Where answers are kept: the same place as long as the configuration says the same.
+
+        Raises:
+            ConfigError: `database.url` is none of those there are.
+        """
+        url = database.url
+        if not url:
+            return None
+        if url not in {MEMORY, SQLITE} and not url.startswith(f"{SQLITE}:///"):
+            raise ConfigError(
+                f"database.url: expected sqlite, sqlite:///PATH, memory or nothing, got {url!r}",
+                hint="other databases are not available in this version",
+            )
+        known = self._turns.get(database)
+        if known is None:
+            default = directories().state / _FILE
+            known = Turns(url, default, database.retention_days * _DAY_S)
+            self._turns[database] = known
+        return known
+
+    @property
+    def dropped_turns(self) -> int:
+        """How many answers could not be kept."""
+        return sum([turns.dropped for turns in self._turns.values()])
+
+    async def aclose(self) -> None:
+        """Finish writing what is kept."""
+        for turns in self._turns.values():
+            await turns.aclose()
 
 
 def level(config: Config) -> Level:

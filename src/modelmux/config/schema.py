@@ -308,10 +308,20 @@ class Streaming(Table, frozen=True):
     """`buffered`: longest wait before what is held is sent, in milliseconds."""
 
 
+class Database(Table, frozen=True):
+    """Where answers are kept for callers who go on with them."""
+
+    url: str = "sqlite"
+    """sqlite: `modelmux.db` in the state folder; `sqlite:///PATH`; memory: until the process ends;
+    empty: nowhere."""
+    retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    """For how long."""
+
+
 class Config(Table, frozen=True):
     """Everything a configuration can say."""
 
-    LATER = frozenset({"mcp", "database"})
+    LATER = frozenset({"mcp"})
 
     server: Server = Server()
     """The process: where it listens, how it logs, what it allows."""
@@ -339,6 +349,8 @@ class Config(Table, frozen=True):
     """Provider types of one's own."""
     catalog: Catalog = Catalog()
     """Rows of the provider catalogue that are laid over the built-in ones."""
+    database: Database = Database()
+    """What outlives a call."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -11,9 +11,19 @@ from modelmux.ingress.endpoint import Current, ModelDoor
 from modelmux.ingress.entrance import SurfaceName
 from modelmux.ingress.health import Health
 from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.kept import KeptDoor
 from modelmux.ingress.listing import ModelsDoor
+from modelmux.ingress.responses import ResponsesDoor
 from modelmux.ingress.routes import Methods, Routes, Table
-from modelmux.wire import anthropic_messages, cohere_chat, gemini, ollama_chat, openai_chat
+from modelmux.wire import (
+    anthropic_messages,
+    cohere_chat,
+    gemini,
+    ollama_chat,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from modelmux.wire.base import Wire
 
 NewId = Callable[[], str]
@@ -79,6 +89,12 @@ def _model_doors(
     models = ModelsDoor(_dialect, current, new_id)
     api: dict[str, Methods] = {
         "/chat/completions": {"POST": ModelDoor(openai, current, new_id, now)},
+        "/completions": {"POST": ModelDoor(openai_completions.WIRE, current, new_id, now)},
+        "/responses": {
+            "POST": ResponsesDoor(openai_responses.WIRE, current, new_id, now),
+            # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.
+            "GET": _no_websocket,
+        },
         "/messages": {"POST": ModelDoor(anthropic, current, new_id, now)},
         "/messages/count_tokens": {
             "POST": ModelDoor(anthropic, current, new_id, now, "count_tokens")
@@ -87,10 +103,7 @@ def _model_doors(
         "/rerank": {"POST": ModelDoor(openai, current, new_id, now, "rerank")},
         "/models": {"GET": models},
     }
-    # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.
-    exact: dict[str, Methods] = {
-        path: {"GET": _no_websocket} for path in ("/v1/responses", "/v1/realtime")
-    }
+    exact: dict[str, Methods] = {"/v1/realtime": {"GET": _no_websocket}}
     for prefix in ("/v1", "/models/v1"):
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
     exact |= {
@@ -106,6 +119,9 @@ def _model_doors(
         f"{prefix}/models/": {"GET": models, "POST": ask}
         for prefix in ("/v1", "/v1beta", "/models/v1", "/models/v1beta")
     }
+    kept = KeptDoor(openai_responses.WIRE, current, new_id)
+    for prefix in ("/v1", "/models/v1"):
+        prefixes[f"{prefix}/responses/"] = {"GET": kept, "DELETE": kept, "POST": kept}
     return exact, prefixes
 
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import ClassVar
 
 from modelmux.errors import GatewayError, InvalidRequest, Rejected, TargetError
 from modelmux.ingress.auth import Keyring
@@ -49,6 +50,9 @@ Current = Callable[[], Surface]
 
 class ModelDoor:
     """Answers one operation of one wire."""
+
+    recalls: ClassVar[bool] = False
+    """Calls may go on with what was kept of earlier ones, which is asked for first."""
 
     def __init__(
         self,
@@ -97,6 +101,8 @@ class ModelDoor:
                 id=id_,
             )
             _context(call, request, surface.keyring)
+            if self.recalls:
+                call = await self._recalled(surface, call)
             target = surface.registry.route(call)
         except GatewayError as exc:
             surface.journal.refused(
@@ -118,10 +124,18 @@ class ModelDoor:
             reply = await target.send(call)
             answer = await self._answer(surface, call, reply, request.headers)
         except GatewayError as exc:
-            answer = refuse(exc, self.wire, id_)
+            answer = refuse(self._refused(call, exc), self.wire, id_)
         if surface.debug:
             answer = surface.journal.answered(call, answer)
         return answer
+
+    async def _recalled(self, surface: Surface, call: Call) -> Call:
+        """`call` with what it goes on with, for doors that know of such."""
+        return call
+
+    def _refused(self, call: Call, exc: GatewayError) -> GatewayError:
+        """An error in the words of the door's own API."""
+        return exc
 
     def _envelope(self, request: HttpRequest) -> Envelope:
         """What routing needs of a request. Raises `InvalidRequest`."""

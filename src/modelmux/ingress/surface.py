@@ -10,6 +10,7 @@ from modelmux.ingress.auth import Keyring
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
+from modelmux.store.turn import TurnStore
 from modelmux.target.call import UNKNOWN_PEER, Call, Caller, Peer
 from modelmux.target.registry import Registry
 from modelmux.wire.base import Wire
@@ -70,6 +71,7 @@ class Surface:
         rows: Callable[[Caller], Sequence[ModelRow]],
         *,
         load: Load | None = None,
+        turns: TurnStore | None = None,
         debug: bool = False,
     ) -> None:
         """Put the parts together.
@@ -81,9 +83,11 @@ class Surface:
             journal: Where what happens is written down.
             rows: Lists the models that a caller may ask for.
             load: Sends calls away that would be too many; without it, none are.
+            turns: Keeps answers for callers who go on with them; without it, none are kept.
             debug: Everything that is said is written down.
         """
         self.load = load
+        self.turns = turns
         self.registry = registry
         self.keyring = keyring
         self.streaming = streaming

@@ -54,8 +54,12 @@ class Profile(Struct, frozen=True):
     """The server understands `stream_options.include_usage`."""
     custom_tools: bool = False
     """The model can be offered tools that take free text."""
+    wire: str = ""
+    """The wire on which callers of any other are best answered; empty: the provider's first."""
     tools_wire: str = ""
     """The wire on which the model calls tools while it thinks, where not every one will do."""
+    default_effort: str = ""
+    """How much the model thinks where nobody says; empty: unknown."""
     embeddings: Literal["", "predict"] = ""
     """In which of its API's forms the model is asked for embeddings; empty: the usual one."""
     max_inputs: int = 0

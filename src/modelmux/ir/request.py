@@ -32,8 +32,8 @@ class Envelope(Struct, frozen=True):
     """As `Request.spelling`."""
     has_tools: bool = False
     """Whether the model is offered tools, where the wire looks."""
-    echo: Mapping[str, Raw] = {}
-    """Fields of the request that an answer repeats, on a wire whose answers do."""
+    echo: bytes = b""
+    """The request's body, on a wire whose answers repeat parts of it."""
     answer_id: str = ""
     """What the answer is to be called where the target's own name for it cannot stand."""
 
@@ -79,6 +79,8 @@ class GenericTool(Struct, frozen=True):
     name: str
     wire: str
     raw: Raw
+    optional: bool = False
+    """The model can do without it: to leave it out loses nothing that was said."""
 
 
 class ToolChoice(Struct, frozen=True):

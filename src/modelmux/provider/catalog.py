@@ -73,7 +73,9 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     beside_tool_results: Literal["anything", "text_and_images", "nothing"] | UnsetType = UNSET
     stream_usage: bool | UnsetType = UNSET
     custom_tools: bool | UnsetType = UNSET
+    wire: str | UnsetType = UNSET
     tools_wire: str | UnsetType = UNSET
+    default_effort: str | UnsetType = UNSET
     embeddings: Literal["", "predict"] | UnsetType = UNSET
     max_inputs: Tokens | UnsetType = UNSET
 

@@ -92,7 +92,15 @@ class Host:
 class ModelTarget:
     """One model of one provider."""
 
-    __slots__ = ("_host", "_on_loss", "name", "profile", "upstream")
+    __slots__ = (
+        "_foreign",
+        "_host",
+        "_on_loss",
+        "_tools_wire",
+        "name",
+        "profile",
+        "upstream",
+    )
 
     def __init__(
         self,
@@ -117,6 +125,9 @@ class ModelTarget:
         self.upstream = upstream
         self.profile = profile
         self._host = host
+        spoken = {wire.name: wire for wire in host.wires}
+        self._foreign = spoken.get(profile.wire) or host.wires[0]
+        self._tools_wire = spoken.get(profile.tools_wire)
 
     async def send(self, call: Call) -> Reply:
         """Ask the provider.
@@ -180,13 +191,23 @@ class ModelTarget:
         """What to speak to the provider; `None` where it does not offer the operation."""
         host = self._host
         if call.wire in host.wires and host.endpoint.offers(call.wire.name, call.operation):
-            return call.wire
+            if self._tools_wire is None or not self._thinks_with_tools(call):
+                return call.wire
+            return self._tools_wire
         if call.operation == "chat":
-            return host.wires[0]
+            return self._foreign
         if call.operation == "count_tokens":
             return None  # there is no neutral form of its answer
         offering = (w for w in host.wires if host.endpoint.offers(w.name, call.operation))
         return next(offering, None)
+
+    def _thinks_with_tools(self, call: Call) -> bool:
+        """Whether the model is offered tools on a call in which it is to think."""
+        if not call.envelope.has_tools or call.operation != "chat":
+            return False
+        asked = call.request.reasoning
+        effort = asked.effort if asked is not None else None
+        return (effort or self.profile.default_effort) != "none"
 
     async def post(self, call: Call, wire: Wire, encoded: Encoded) -> Answered:
         """Send one request of an operation that is not chat; its whole answer.

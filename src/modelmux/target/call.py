@@ -211,6 +211,13 @@ class Call:
         changed.model = request.model
         return changed
 
+    def with_body(self, raw: bytes) -> "Call":
+        """The same call with another body on the caller's wire, of the same envelope."""
+        changed = self._copy()
+        changed._raw = raw
+        changed._request = None
+        return changed
+
     def with_model(self, model: str) -> "Call":
         """An envelope edit: the rest of the body stays the caller's bytes."""
         changed = self._copy()

@@ -134,6 +134,12 @@ class Reply:
         """The target answers piece by piece."""
         return not isinstance(self._source, (Whole, Response))
 
+    def speaks(self, wire: Wire) -> bool:
+        """Whether the target's own bytes are what a caller who speaks `wire` gets."""
+        source = self._source
+        own = isinstance(source, Whole | Chunks) and source.wire is wire
+        return own and self._restore is None
+
     def on_end(self, callback: Callable[["Reply"], None]) -> None:
         """Call `callback` with this reply once it is exhausted or closed. It must not raise."""
         if self._ended:

@@ -91,6 +91,14 @@ class CacheState(NamedTuple):
     errors: int
 
 
+class Dropped(NamedTuple):
+    """What could not be kept, in all."""
+
+    log_lines: int
+    turns: int
+    """Answers that callers could have gone on with."""
+
+
 class Exposition(Collector):
     """The text of `GET /metrics`, made anew each time it is asked for."""
 
@@ -102,7 +110,7 @@ class Exposition(Collector):
         queues: Callable[[], Iterable[tuple[str, Queue]]],
         cache: Callable[[], CacheState | None],
         health: HealthBook,
-        dropped_log_lines: Callable[[], int],
+        dropped: Callable[[], Dropped],
     ) -> None:
         """Show `metrics`, and what the callbacks say at the moment."""
         self._metrics = metrics
@@ -110,7 +118,7 @@ class Exposition(Collector):
         self._queues = queues
         self._cache = cache
         self._health = health
-        self._dropped_log_lines = dropped_log_lines
+        self._dropped = dropped
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -252,7 +260,12 @@ class Exposition(Collector):
         yield CounterMetricFamily(
             "modelmux_log_lines_dropped",
             "Log lines that were not written.",
-            value=self._dropped_log_lines(),
+            value=self._dropped().log_lines,
+        )
+        yield CounterMetricFamily(
+            "modelmux_turns_dropped",
+            "Answers that were not kept.",
+            value=self._dropped().turns,
         )
         yield CounterMetricFamily(
             "modelmux_shed",

@@ -7,6 +7,8 @@ from modelmux.wire import (
     gemini,
     ollama_chat,
     openai_chat,
+    openai_completions,
+    openai_responses,
 )
 from modelmux.wire.base import Wire
 
@@ -18,6 +20,8 @@ WIRES: tuple[Wire, ...] = (
     ollama_chat.GENERATE_WIRE,
     bedrock_converse.WIRE,
     cohere_chat.WIRE,
+    openai_responses.WIRE,
+    openai_completions.WIRE,
 )
 
 BY_NAME = {wire.name: wire for wire in WIRES}

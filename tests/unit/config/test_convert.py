@@ -64,7 +64,7 @@ def test_text_that_is_no_variable_is_not_typed():
         ("zzz=1", "f:1: zzz: unknown key"),
         ("[database]\nurl='sqlite'", "f:1: database: [database] is not available in this version"),
         ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
-        ("[database]", "f:1: database: [database] is not available in this version"),
+        ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
         ("server=1", "f:1: server: expected a table, got a number"),
         ("server=[]", "f:1: server: expected a table, got an array"),
         ("[providers]\nname='a'", "f:1: providers: expected an array, got a table"),

@@ -187,7 +187,11 @@ def test_a_host_is_what_the_provider_says():
     )
     made = Making(provider)
     assert made.host.name == "openai"
-    assert [wire.name for wire in made.host.wires] == ["openai.chat"]
+    assert [wire.name for wire in made.host.wires] == [
+        "openai.chat",
+        "openai.responses",
+        "openai.completions",
+    ]
     assert made.host.timeouts == Timeouts(1.0, 2.0, 3.0)
     assert made.host.passthrough is None
     head = made.head("gpt-5.4", "openai.chat")

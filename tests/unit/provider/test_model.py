@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from modelmux.errors import (
     CredentialRefused,
@@ -32,7 +33,7 @@ from modelmux.target.call import Call
 from modelmux.target.reply import Reply
 from modelmux.transport.base import Timeouts
 from modelmux.transport.fake import Exchange, FakeClient
-from modelmux.wire import anthropic_messages, openai_chat
+from modelmux.wire import anthropic_messages, openai_chat, openai_responses
 from modelmux.wire.base import Operation, Wire
 from modelmux.wire.registry import BY_NAME
 from tests.support.targets import FakeClock, admission
@@ -47,6 +48,12 @@ COMPLETION = (
     b'{"id":"c-1","object":"chat.completion","created":1,"model":"up-1","choices":[{"index":0,'
     b'"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],'
     b'"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}'
+)
+ANSWER = (
+    b'{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"up-1",'
+    b'"output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant",'
+    b'"content":[{"type":"output_text","text":"hi","annotations":[]}]}],'
+    b'"usage":{"input_tokens":3,"output_tokens":2,"total_tokens":5}}'
 )
 MESSAGE = (
     b'{"id":"m-1","type":"message","role":"assistant","model":"up-1","content":[{"type":"text",'
@@ -712,3 +719,40 @@ def test_a_provider_without_keys_is_asked_without_one():
     world = World(ok(), type_="ollama", credentials=[NoCredential()])
     world.read(call())
     assert "authorization" not in world.head
+
+
+# Which of the provider's wires is spoken
+
+RESPONSES = openai_responses.WIRE
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+THINKS = Profile(wire="openai.responses", tools_wire="openai.responses", reasoning="effort")
+
+
+@pytest.mark.parametrize(
+    ("profile", "fields", "path"),
+    [
+        (UNKNOWN, {"tools": TOOLS, "reasoning_effort": "high"}, "/chat/completions"),
+        (THINKS, {}, "/chat/completions"),
+        (THINKS, {"tools": [], "reasoning_effort": "high"}, "/chat/completions"),
+        (THINKS, {"tools": TOOLS, "reasoning_effort": "none"}, "/chat/completions"),
+        (THINKS, {"tools": TOOLS, "reasoning_effort": "low"}, "/responses"),
+        (THINKS, {"tools": TOOLS}, "/responses"),
+        (replace(THINKS, default_effort="none"), {"tools": TOOLS}, "/chat/completions"),
+    ],
+)
+def test_a_model_that_calls_tools_while_it_thinks_on_one_wire_only_is_asked_there(
+    profile: Profile, fields: dict[str, object], path: str
+):
+    world = World(ok(ANSWER if path == "/responses" else COMPLETION), profile=profile)
+    body = msgspec.json.decode(world.read(call(**fields)))
+    assert body["choices"][0]["message"]["content"] == "hi"
+    assert world.head.startswith(f"POST /v1{path} ")
+
+
+@pytest.mark.parametrize(
+    ("profile", "path"), [(UNKNOWN, "/chat/completions"), (THINKS, "/responses")]
+)
+def test_callers_of_another_wire_are_answered_on_the_models_best(profile: Profile, path: str):
+    world = World(ok(ANSWER if path == "/responses" else COMPLETION), profile=profile)
+    assert msgspec.json.decode(world.read(call(ANTHROPIC)))["content"][0]["text"] == "hi"
+    assert world.head.startswith(f"POST /v1{path} ")

@@ -230,3 +230,9 @@ def test_a_step_of_a_call_that_may_not_wait_may_not_either():
     assert not impatient.may_wait
     assert not impatient.step().may_wait
     assert call.may_wait
+
+
+def test_another_body_is_the_same_call():
+    call = full_call()
+    changed = call.with_body(b"say other")
+    assert values(changed) == {**values(call), "_raw": b"say other", "_request": None}

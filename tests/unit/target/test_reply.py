@@ -403,3 +403,11 @@ def test_an_answer_of_a_wire_without_dates_is_dated() -> None:
         return await reply.body(openai_chat.WIRE, Envelope("m"))
 
     assert msgspec.json.decode(asyncio.run(run()))["created"] == 1_795_168_091
+
+
+def test_a_reply_speaks_the_targets_wire_unless_something_must_be_undone():
+    ours, theirs = LineWire("ours"), LineWire("theirs")
+    assert Reply(Whole(ours, b"")).speaks(ours)
+    assert not Reply(Whole(ours, b"")).speaks(theirs)
+    assert not Reply(Whole(ours, b""), restore=Restore("tool")).speaks(ours)
+    assert not Reply(Response("r", "m", (), "stop")).speaks(ours)

@@ -10,7 +10,7 @@ from modelmux.errors import RateLimited
 from modelmux.ir.response import Usage
 from modelmux.target.health import HealthBook
 from modelmux.target.record import CallRecord
-from modelmux.telemetry.exposition import CacheState, Connections, Exposition
+from modelmux.telemetry.exposition import CacheState, Connections, Dropped, Exposition
 from modelmux.telemetry.metrics import Metrics
 
 ANSWERED = CallRecord(
@@ -52,7 +52,7 @@ def exposition(metrics: Metrics) -> Exposition:
         cache=lambda: CacheState({"hit": 3, "miss": 1}, 2000, 7, 4),
         queues=lambda: [("openai", Waiting())],
         health=HealthBook(lambda: 0.0),
-        dropped_log_lines=lambda: 7,
+        dropped=lambda: Dropped(log_lines=7, turns=3),
     )
 
 

@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Raw
 
-from modelmux.errors import GatewayError
+from modelmux.errors import GatewayError, InvalidRequest
 from modelmux.ir.parts import (
     Blob,
     CacheControl,
@@ -129,18 +129,25 @@ class Reader:
             case schema.ImageBlock() | schema.DocumentBlock():
                 return _media(block, _keep(unknown, at, index))
             case schema.ThinkingBlock(text, signature):
-                if (foreign := sealed.unseal(text, signature)) is not None:
+                if (foreign := self._unsealed(text, signature)) is not None:
                     return foreign
                 kept = _keep(unknown, at, index)
                 return Reasoning(text, signature or None, origin=NAME, extra=kept)
             case schema.RedactedThinkingBlock(data):
-                if (foreign := sealed.unseal("", data)) is not None:
+                if (foreign := self._unsealed("", data)) is not None:
                     return foreign
                 return Reasoning(encrypted=data, origin=NAME, extra=_keep(unknown, at, index))
             case schema.ServerToolUseBlock() | schema.McpToolUseBlock():
                 return self._server_tool_call(block, unknown, at, index)
             case _:
                 assert_never(block)
+
+    def _unsealed(self, text: str, opaque: str | None) -> Reasoning | None:
+        """Reasoning of another wire that the caller gives back.
+
+        In an answer, a target's strings are its own, also another gateway's.
+        """
+        return sealed.unseal(text, opaque) if self._error is InvalidRequest else None
 
     def _tool_result(
         self, block: schema.ToolResultBlock, unknown: Mapping[str, Raw], at: str, index: int

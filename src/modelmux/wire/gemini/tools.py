@@ -121,7 +121,10 @@ def definitions(
             own.append(tool.raw)
         else:
             reason = f"{NAME} has no tool {tool.name or tool.type!r} of type {tool.type!r}"
-            losses.append(Loss(path, reason, "content"))
+            if tool.optional:
+                losses.append(Loss(path, reason))
+            else:
+                losses.append(Loss(path, reason, "content"))
     if functions:
         return [{"functionDeclarations": functions}, *own], True
     return own, False

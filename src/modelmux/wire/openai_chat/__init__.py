@@ -9,9 +9,9 @@ from modelmux.ir.response import Failure, Response, Summary
 from modelmux.wire.base import Operation
 from modelmux.wire.framing import sse
 from modelmux.wire.framing.relay import Relay
-from modelmux.wire.openai import errors
+from modelmux.wire.openai import chunks, errors
+from modelmux.wire.openai.relay import Watch
 from modelmux.wire.openai_chat import envelopes, request_decode, request_encode, responses
-from modelmux.wire.openai_chat.relay import Watch
 from modelmux.wire.openai_chat.schema import NAME
 from modelmux.wire.openai_chat.stream_decode import Decoder
 from modelmux.wire.openai_chat.stream_encode import Encoder
@@ -41,7 +41,7 @@ class OpenAIChat:
         return envelopes.decode(body)
 
     def readdress(self, body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
-        return envelopes.readdress(body, envelope, model, ask_usage)
+        return chunks.readdress(body, envelope, model, ask_usage)
 
     def decode_request(self, body: bytes, operation: Operation = "chat") -> Request:
         return request_decode.decode(body)
@@ -62,7 +62,7 @@ class OpenAIChat:
         return responses.summarise(body)
 
     def rename(self, body: bytes, model: str) -> bytes:
-        return responses.rename(body, model)
+        return chunks.rename(body, model)
 
     def decode_error(self, status: int, body: bytes) -> Failure:
         return errors.decode(status, body)

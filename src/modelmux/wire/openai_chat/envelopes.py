@@ -5,7 +5,7 @@ from msgspec import Raw, Struct
 
 from modelmux.ir.request import Envelope
 from modelmux.wire import extra
-from modelmux.wire.openai.values import objects, present
+from modelmux.wire.openai.values import present
 from modelmux.wire.openai_chat import calls
 
 
@@ -28,9 +28,6 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _ONE_SPELLING: frozenset[str] = frozenset()
 _LEGACY = frozenset({calls.LEGACY})
 
-_TRUE = Raw(b"true")
-_ASK_USAGE = b',"stream_options":{"include_usage":true}}'
-
 
 def decode(body: bytes) -> Envelope:
     """The envelope of a request. Raises `InvalidRequest`."""
@@ -46,24 +43,14 @@ def decode(body: bytes) -> Envelope:
         options is not None and bool(options.include_usage),
         e.n or 1,
         _LEGACY if legacy else _ONE_SPELLING,
+        has_tools=bool(e.tools) and _has_tools(e),
     )
 
 
 def _is_legacy(e: _Envelope) -> bool:
     functions = present(e.functions) and bytes(e.functions) != b"[]"
-    tools = present(e.tools) and bytes(e.tools) != b"[]"
-    return not tools and (functions or present(e.function_call))
+    return not _has_tools(e) and (functions or present(e.function_call))
 
 
-def readdress(body: bytes, envelope: Envelope, model: str, ask_usage: bool) -> bytes:
-    """`body` under another model name and, for a stream, asking for usage if `ask_usage`."""
-    if not ask_usage or not envelope.stream or envelope.include_usage:
-        return extra.replace_string(body, "model", envelope.model, model)
-    # No serialiser escapes an ASCII letter, and of two spellings of a key the last one counts.
-    if b'"stream_options"' in body:
-        given = objects.decode(body).get("stream_options", Raw())
-        options = objects.decode(given) if present(given) else {}
-        options["include_usage"] = _TRUE
-        return extra.splice(body, {"model": model, "stream_options": options})
-    asking = body.rstrip()[:-1] + _ASK_USAGE
-    return extra.replace_string(asking, "model", envelope.model, model)
+def _has_tools(e: _Envelope) -> bool:
+    return present(e.tools) and bytes(e.tools) != b"[]"

@@ -12,9 +12,9 @@ from modelmux.ir.request import Envelope
 from modelmux.ir.response import NO_USAGE, Failure, Response, Summary
 from modelmux.wire import extra
 from modelmux.wire.extra import Fields
-from modelmux.wire.openai import errors, media, values
+from modelmux.wire.openai import errors, media, usage, values
 from modelmux.wire.openai.values import present
-from modelmux.wire.openai_chat import audio, calls, citations, reasoning, schema, usage
+from modelmux.wire.openai_chat import audio, calls, citations, reasoning, schema
 from modelmux.wire.openai_chat.content import Json
 from modelmux.wire.openai_chat.schema import NAME
 
@@ -39,12 +39,7 @@ class _Seen(Struct):
     error: Raw = Raw()
 
 
-class _Model(Struct):
-    model: str | None = None
-
-
 _seen = msgspec.json.Decoder(_Seen)
-_model = msgspec.json.Decoder(_Model)
 
 
 def decode(body: bytes) -> Response:
@@ -327,12 +322,3 @@ def summarise(body: bytes) -> Summary:
         usage.reason(choice.finish_reason) if choice is not None else None,
         failure,
     )
-
-
-def rename(body: bytes, model: str) -> bytes:
-    """A whole answer under another model name; a body that has none is left as it is."""
-    try:
-        old = _model.decode(body).model
-    except extra.MALFORMED:
-        return body
-    return body if old is None else extra.replace_string(body, "model", old, model)

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 
 from modelmux.errors import ProtocolViolation
 from modelmux.wire import extra
+from modelmux.wire.openai.chunks import XGroq
 from modelmux.wire.openai.media import FileFile
 
 NAME = "openai.chat"
@@ -314,10 +315,6 @@ class ChunkChoice(Struct):
     usage: Raw = Raw()
     """Moonshot's place for usage."""
     error: Raw = Raw()
-
-
-class XGroq(Struct):
-    usage: Raw = Raw()
 
 
 class Chunk(Struct):

@@ -14,18 +14,12 @@ from modelmux.ir.events import Event, Fail, Finish, Ping, Start
 from modelmux.ir.response import NO_USAGE, Failure
 from modelmux.wire import extra
 from modelmux.wire.framing import sse
-from modelmux.wire.openai import errors
+from modelmux.wire.openai import errors, usage
+from modelmux.wire.openai.chunks import DONE, INTERRUPTED, XGroq
 from modelmux.wire.openai.values import present
-from modelmux.wire.openai_chat import calls, citations, reasoning, responses, schema, usage
+from modelmux.wire.openai_chat import calls, citations, reasoning, responses, schema
 from modelmux.wire.openai_chat.serial import Serial, Slot
 from modelmux.wire.openai_chat.stream_rest import Rest
-
-DONE = b"[DONE]"
-
-INTERRUPTED = Failure(
-    "unavailable", "the answer broke off before it was finished", "interrupted", status=502
-)
-
 
 _FRAME = b"data: "
 _BETWEEN = b"\n\ndata: "
@@ -133,7 +127,7 @@ class Decoder:
         if choice.finish_reason or present(choice.logprobs) or present(choice.usage):
             self._note(choice, raw, out)
 
-    def _count(self, found: Raw, groq: schema.XGroq | None = None) -> None:
+    def _count(self, found: Raw, groq: XGroq | None = None) -> None:
         """Note what was used; the last that says something counts."""
         if not present(found) and groq is not None:
             found = groq.usage

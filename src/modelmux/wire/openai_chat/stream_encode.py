@@ -17,8 +17,8 @@ from modelmux.ir.request import Envelope
 from modelmux.ir.response import NO_USAGE
 from modelmux.wire.extra import Fields, unescape
 from modelmux.wire.framing import sse
-from modelmux.wire.openai import errors
-from modelmux.wire.openai_chat import audio, calls, citations, reasoning, responses, usage
+from modelmux.wire.openai import errors, usage
+from modelmux.wire.openai_chat import audio, calls, citations, reasoning, responses
 from modelmux.wire.openai_chat.content import Json
 from modelmux.wire.openai_chat.schema import NAME
 

@@ -58,7 +58,10 @@ def _tools(
             yield tool.raw
         else:
             reason = f"{NAME} has no tool of {tool.wire}'s type {tool.type!r}"
-            losses.append(Loss(path, reason, "content"))
+            if tool.optional:
+                losses.append(Loss(path, reason))
+            else:
+                losses.append(Loss(path, reason, "content"))
 
 
 def _tool(tool: Tool, names: Names | None, path: str, losses: list[Loss]) -> Json:

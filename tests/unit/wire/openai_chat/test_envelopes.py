@@ -3,13 +3,14 @@ import pytest
 
 from modelmux.errors import InvalidRequest
 from modelmux.ir.request import Envelope
+from modelmux.wire.openai import chunks
 from modelmux.wire.openai_chat import calls, envelopes
 from tests.support.cases import case
 from tests.unit.wire.openai_chat.chat import body
 
 
 def readdressed(given: bytes, *, ask_usage: bool = True) -> bytes:
-    return envelopes.readdress(given, envelopes.decode(given), "real", ask_usage)
+    return chunks.readdress(given, envelopes.decode(given), "real", ask_usage)
 
 
 def test_an_envelope_is_what_routing_needs() -> None:

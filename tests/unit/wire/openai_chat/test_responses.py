@@ -21,6 +21,7 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.request import Envelope
 from modelmux.ir.response import NO_USAGE, FinishReason, Response, Usage
+from modelmux.wire.openai import chunks
 from modelmux.wire.openai_chat import calls, responses
 from modelmux.wire.openai_chat.schema import NAME
 from tests.support.cases import case
@@ -365,9 +366,9 @@ def test_a_summary_of_no_answer_is_the_targets_mistake(body: bytes) -> None:
 @case(108)
 def test_an_answer_is_renamed_and_otherwise_left_alone() -> None:
     body = b'{ "model" : "real", "choices": [ ] }'
-    assert responses.rename(body, "asked") == b'{ "model" : "asked", "choices": [ ] }'
+    assert chunks.rename(body, "asked") == b'{ "model" : "asked", "choices": [ ] }'
 
 
 @pytest.mark.parametrize("body", [b'{"error":{}}', b"nonsense", b'{"model":5}'])
 def test_a_body_without_a_model_is_left_alone(body: bytes) -> None:
-    assert responses.rename(body, "asked") == body
+    assert chunks.rename(body, "asked") == body

@@ -9,7 +9,8 @@ from msgspec import Raw
 from modelmux.ir import events as ev
 from modelmux.ir.parts import Blob, Citation, Extra, Part, Reasoning, Refusal, Text, ToolCall, Uri
 from modelmux.ir.response import NO_USAGE, Failure, Response, Usage
-from modelmux.wire.openai_chat import WIRE, stream_decode
+from modelmux.wire.openai.chunks import INTERRUPTED
+from modelmux.wire.openai_chat import WIRE
 from modelmux.wire.openai_chat.schema import NAME
 from tests.support.cases import case
 from tests.support.goldens import Golden, goldens
@@ -79,7 +80,7 @@ def test_a_stream_without_done_is_finished_by_its_reason() -> None:
     ],
 )
 def test_a_stream_cut_before_its_reason_fails(chunks: tuple[bytes, ...]) -> None:
-    assert failure(*chunks) == stream_decode.INTERRUPTED
+    assert failure(*chunks) == INTERRUPTED
 
 
 @case(93)
@@ -96,7 +97,7 @@ def test_a_stream_that_is_done_without_a_reason_has_stopped(reason: str | None) 
 
 
 def test_done_alone_is_no_answer() -> None:
-    assert failure(DONE) == stream_decode.INTERRUPTED
+    assert failure(DONE) == INTERRUPTED
 
 
 @case(92, 94)

@@ -9,11 +9,9 @@ from modelmux.ir.request import Envelope
 from modelmux.ir.response import Failure, FinishReason, Summary, Usage
 from modelmux.wire import extra
 from modelmux.wire.framing import sse
-from modelmux.wire.openai import errors
+from modelmux.wire.openai import errors, usage
+from modelmux.wire.openai.chunks import DONE, INTERRUPTED, XGroq
 from modelmux.wire.openai.values import present
-from modelmux.wire.openai_chat import usage
-from modelmux.wire.openai_chat.schema import XGroq
-from modelmux.wire.openai_chat.stream_decode import DONE, INTERRUPTED
 
 _DONE_FRAME = sse.encode(DONE)
 

@@ -5,9 +5,9 @@ from msgspec.structs import replace
 from modelmux.ir.request import Envelope
 from modelmux.ir.response import Failure, Summary, Usage
 from modelmux.wire.framing.relay import Relay
+from modelmux.wire.openai.chunks import INTERRUPTED
+from modelmux.wire.openai.relay import Watch
 from modelmux.wire.openai_chat import WIRE
-from modelmux.wire.openai_chat.relay import Watch
-from modelmux.wire.openai_chat.stream_decode import INTERRUPTED
 from tests.support.cases import case
 from tests.unit.wire.openai_chat.chat import DONE, ID, call, chunk, frame, frames, text
 

@@ -3,7 +3,7 @@ import pytest
 from msgspec import Raw
 
 from modelmux.ir.response import FinishReason, Usage
-from modelmux.wire.openai_chat import usage
+from modelmux.wire.openai import usage
 from tests.support.cases import case
 
 PLAIN = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
