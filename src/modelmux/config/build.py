@@ -29,6 +29,7 @@ from modelmux.target.base import Layer, Target, compose
 from modelmux.target.call import Caller
 from modelmux.target.fallback import Fallback
 from modelmux.target.registry import Registry
+from modelmux.wire.base import Operation
 
 
 class Alias(Struct, frozen=True):
@@ -68,22 +69,32 @@ def surface(
         default=config.routing.default,
         fallback=_fallbacks(config),
     )
-    return (
-        Surface(
-            registry,
-            Keyring({_digest(key): _caller(key) for key in config.keys}),
-            Streaming(
-                config.streaming.mode,
-                config.streaming.buffer_size,
-                config.streaming.chunk_timeout_ms / 1000,
-            ),
-            Journal(recorder, telemetry.log),
-            _rows(registry, built, int(time.time())),
-            load=_load(config, telemetry),
-            debug=level(config) in {"trace", "debug"},
+    made = Surface(
+        registry,
+        Keyring({_digest(key): _caller(key) for key in config.keys}),
+        Streaming(
+            config.streaming.mode,
+            config.streaming.buffer_size,
+            config.streaming.chunk_timeout_ms / 1000,
         ),
-        built,
+        Journal(recorder, telemetry.log),
+        _rows(registry, built, int(time.time())),
+        load=_load(config, telemetry),
+        debug=level(config) in {"trace", "debug"},
     )
+    made.accounts = _accounts(built, recorder)
+    return made, built
+
+
+def _accounts(built: Built, recorder: Recorder) -> dict[tuple[str, Operation], dict[str, Target]]:
+    """Who keeps what belongs to no model. Not retried: what is kept would be there twice."""
+    made: dict[tuple[str, Operation], dict[str, Target]] = {}
+    for kind, offered in built.accounts.items():
+        ranked = sorted(offered, key=lambda each: each[0])
+        made[kind] = {
+            target.name.partition("/")[0]: Record(target, recorder=recorder) for _, target in ranked
+        }
+    return made
 
 
 def new_ids() -> Callable[[], str]:

@@ -9,14 +9,34 @@ from modelmux.ingress.control import Control
 from modelmux.ingress.endpoint import Current, ModelDoor
 from modelmux.ingress.entrance import SurfaceName
 from modelmux.ingress.health import Health
-from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.http import Answer, Endpoint, HttpRequest
 from modelmux.ingress.listing import ModelsDoor
-from modelmux.ingress.routes import Methods, Routes, Table
+from modelmux.ingress.passing import AccountDoor, ByDialect, PassingDoor
+from modelmux.ingress.routes import Methods, Routes, Table, Uploads
 from modelmux.wire import anthropic_messages, gemini, openai_chat
-from modelmux.wire.base import Wire
+from modelmux.wire.base import Operation, Wire
 
 NewId = Callable[[], str]
 Now = Callable[[], float]
+
+
+_PASSED: Mapping[str, Operation] = {
+    "/moderations": "moderations",
+    "/images/generations": "images_generations",
+    "/audio/speech": "audio_speech",
+}
+"""What is asked of a model in JSON and passed on."""
+
+_UPLOADED: Mapping[str, Operation] = {
+    "/images/edits": "images_edits",
+    "/images/variations": "images_variations",
+    "/audio/transcriptions": "audio_transcriptions",
+    "/audio/translations": "audio_translations",
+}
+"""What is asked in a form with files."""
+
+_KEPT: Mapping[str, Operation] = {"/files": "files", "/batches": "batches"}
+"""What a provider keeps, and no model."""
 
 
 def doors(
@@ -43,9 +63,16 @@ def control_doors(
     return _routes(current, exact, prefixes, new_id, {})
 
 
-def application(routes: Routes, max_body_bytes: int, now: Now, lifespan: Lifespan) -> Adapter:
+def application(
+    routes: Routes,
+    max_body_bytes: int,
+    now: Now,
+    lifespan: Lifespan,
+    *,
+    max_upload_bytes: int = 0,
+) -> Adapter:
     """The routes as an ASGI application."""
-    return Adapter(routes, max_body_bytes, now, lifespan)
+    return Adapter(routes, max_body_bytes, now, lifespan, max_upload_bytes=max_upload_bytes)
 
 
 def _watching(health: Health) -> dict[str, Methods]:
@@ -81,6 +108,10 @@ def _model_doors(
         "/rerank": {"POST": ModelDoor(openai, current, new_id, now, "rerank")},
         "/models": {"GET": models},
     }
+    for path, operation in _PASSED.items():
+        api[path] = {"POST": PassingDoor(openai, current, new_id, now, operation)}
+    for path, operation in _UPLOADED.items():
+        api[path] = Uploads(POST=PassingDoor(openai, current, new_id, now, operation))
     # Codex falls back to plain HTTP at once on 426, and after six seconds on 404.
     exact: dict[str, Methods] = {
         path: {"GET": _no_websocket} for path in ("/v1/responses", "/v1/realtime")
@@ -94,6 +125,16 @@ def _model_doors(
         f"{prefix}/models/": {"GET": models, "POST": ask}
         for prefix in ("/v1", "/v1beta", "/models/v1", "/models/v1beta")
     }
+    for path, operation in _KEPT.items():
+        door: Endpoint = AccountDoor(openai, current, new_id, now, operation)
+        if operation == "files":
+            door = ByDialect(door, AccountDoor(anthropic, current, new_id, now, operation))
+        for prefix in ("/v1", "/models/v1"):
+            exact[prefix + path] = Uploads(GET=door, POST=door)
+            prefixes[f"{prefix}{path}/"] = {"GET": door, "POST": door, "DELETE": door}
+    batches = AccountDoor(anthropic, current, new_id, now, "batches")
+    exact["/v1/messages/batches"] = Uploads(GET=batches, POST=batches)
+    prefixes["/v1/messages/batches/"] = {"GET": batches, "POST": batches, "DELETE": batches}
     return exact, prefixes
 
 

@@ -11,6 +11,7 @@ from modelmux.ingress.streaming import HOW_TO_STREAM, Take, at_once
 from modelmux.ingress.surface import Refusal, Surface
 from modelmux.ir import events as ev
 from modelmux.ir.request import Envelope, Loss
+from modelmux.target.base import Target
 from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import failure_of
 from modelmux.target.reply import Reply, encode
@@ -90,7 +91,7 @@ class ModelDoor:
                 id=id_,
             )
             _context(call, request, surface.keyring)
-            target = surface.registry.resolve(model, caller)
+            target = self._target(surface, call, request)
         except GatewayError as exc:
             surface.journal.refused(
                 Refusal(
@@ -100,7 +101,7 @@ class ModelDoor:
                     model,
                     exc,
                     request.started,
-                    len(request.body),
+                    request.body_bytes,
                     request.peer,
                 )
             )
@@ -119,6 +120,10 @@ class ModelDoor:
     def _envelope(self, request: HttpRequest) -> Envelope:
         """What routing needs of a request. Raises `InvalidRequest`."""
         return self._read(request.body)
+
+    def _target(self, surface: Surface, call: Call, request: HttpRequest) -> Target:
+        """Who answers. Raises `UnknownModel`, `PermissionDenied`."""
+        return surface.registry.resolve(call.model, call.caller)
 
     async def _answer(
         self, surface: Surface, call: Call, reply: Reply, headers: Mapping[str, str]

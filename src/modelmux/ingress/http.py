@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-from modelmux.errors import CallerError, InvalidRequest
+from modelmux.errors import GatewayError, InvalidRequest
 from modelmux.ingress.entrance import OPEN, Entrance
+from modelmux.ingress.multipart import Field
 from modelmux.target.call import UNKNOWN_PEER, Peer
+from modelmux.target.passage import Payload
 
 JSON = b"application/json"
 
@@ -18,6 +20,7 @@ _WANTED: Mapping[bytes, str] = {
         "anthropic-version",
         "authorization",
         "content-encoding",
+        "content-type",
         "idempotency-key",
         "openai-organization",
         "openai-project",
@@ -26,6 +29,7 @@ _WANTED: Mapping[bytes, str] = {
         "x-client-request-id",
         "x-goog-api-client",
         "x-goog-api-key",
+        "x-modelmux-provider",
         "x-modelmux-tags",
         "x-modelmux-timeout",
         "x-request-id",
@@ -47,10 +51,12 @@ class HttpRequest:
         "entrance",
         "fault",
         "fields",
+        "form",
         "headers",
         "method",
         "parameters",
         "path",
+        "payload",
         "peer",
         "query",
         "started",
@@ -81,11 +87,15 @@ class HttpRequest:
         self.query = query
         self.body = body
         self.started = started
-        self.fault: CallerError | None = None
+        self.fault: GatewayError | None = None
         """Why `body` is not what was sent."""
         self.entrance: Entrance = OPEN
         self.peer: Peer = UNKNOWN_PEER
         self.parameters: Mapping[str, str] = {}
+        self.payload: Payload = b""
+        """The body, where it may be too large for memory; `body` is then empty."""
+        self.form: Field | None = None
+        """The field of a form that names the model, once somebody has looked for it."""
         headers: dict[str, str] = {}
         for name, value in fields:
             wanted = _WANTED.get(name)
@@ -95,8 +105,13 @@ class HttpRequest:
                 headers[wanted] = f"{headers[wanted]}, {text}" if wanted in headers else text
         self.headers: Mapping[str, str] = headers
 
+    @property
+    def body_bytes(self) -> int:
+        """Size of the body, wherever it is."""
+        return len(self.body) + len(self.payload)
+
     def check(self) -> None:
-        """Raises `CallerError` where the body came in part, or in a form that nobody here reads."""
+        """Raises `GatewayError` where the body came in part, or as nobody here reads it."""
         if self.fault is not None:
             raise self.fault
         coding = self.headers.get("content-encoding", "identity")
@@ -104,6 +119,13 @@ class HttpRequest:
             raise InvalidRequest(
                 f"expected an uncompressed body, got content-encoding {coding!r}; send it plain"
             )
+
+
+class BrokenOff(Exception):
+    """Raised by the stream of an answer that cannot be completed and has no words to say so.
+
+    Whoever sends it breaks the connection, so that what was sent does not look whole.
+    """
 
 
 class Answer:

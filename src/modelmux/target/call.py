@@ -15,6 +15,7 @@ from modelmux.ir import custom, signed_ids
 from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.restore import Restore
+from modelmux.target.passage import Passage
 from modelmux.wire.base import Operation, Wire
 
 Priority = Literal["high", "normal", "low"]
@@ -106,6 +107,7 @@ class Call:
         peer: Where the call came in, and whom the system says it is from.
         may_wait: Whether a target without room for it may keep it waiting. If not, it is to say
             so at once, because somebody else may have room.
+        passage: The request as it came, where it is passed on and not looked into; else `None`.
     """
 
     __slots__ = (
@@ -122,6 +124,7 @@ class Call:
         "model",
         "operation",
         "parent_id",
+        "passage",
         "peer",
         "tags",
         "wire",
@@ -151,6 +154,7 @@ class Call:
         self.fields: Sequence[tuple[bytes, bytes]] = ()
         self.peer = UNKNOWN_PEER
         self.may_wait = True
+        self.passage: Passage | None = None
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -184,6 +188,8 @@ class Call:
     @property
     def body_bytes(self) -> int:
         """Size of the caller's body; 0 once its content has been changed."""
+        if self.passage is not None:
+            return len(self.passage.payload)
         return len(self._raw) if self._raw is not None else 0
 
     @property
@@ -245,6 +251,7 @@ class Call:
         made.fields = self.fields
         made.peer = self.peer
         made.may_wait = self.may_wait
+        made.passage = self.passage
         made._raw = self._raw
         made._request = self._request
         return made
