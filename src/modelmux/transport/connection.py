@@ -41,7 +41,8 @@ MAX_DRY_BYTES: Final = 2 * MAX_HEAD_BYTES
 extensions, and the head itself where it came in one read with them."""
 MAX_UNREAD_BYTES: Final = 65_536
 """A connection with more bytes than this unread is not read from. One read may go beyond it,
-by at most what the event loop reads at once (256 KiB)."""
+by at most what the event loop reads at once (256 KiB); over TLS two, because its layer stops only
+once it holds a read of its own."""
 JOINED_BODY_BYTES: Final = 65_536
 """Up to this size a body is copied behind its head and sent in one write; copying it costs less
 than a second write. A longer one is written in slices, uncopied."""
