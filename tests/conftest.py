@@ -20,10 +20,6 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-collect_ignore = [] if os.environ.get("MODELMUX_AGENTS") else ["agents"]
-"""Agents' programs are large: `scripts/agents` installs them and runs these tests."""
-
-
 def pytest_configure() -> None:
     """Guard the network before anything is imported that could use it."""
     network.guard()

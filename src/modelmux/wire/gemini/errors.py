@@ -4,6 +4,7 @@ Follows ai.google.dev/gemini-api/docs/troubleshooting and cloud.google.com/apis/
 read 2026-11-20. Streams, and Vertex, wrap an error in a list.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -74,6 +75,7 @@ _BAD_KEYS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 """Reasons behind an `INVALID_ARGUMENT` that is not the caller's."""
 
 _DOMAIN = "modelmux"
+_TYPES = "type.googleapis.com/google.rpc."
 
 _response = extra.Schema(schema.ErrorResponse)
 _error = extra.Schema(schema.Error)
@@ -167,16 +169,23 @@ def encode(failure: Failure) -> bytes:
         "message": failure.message,
         "status": _STATUSES[failure.kind],
     }
-    own = failure.extra is not None and failure.extra.wire == NAME
-    if failure.code and failure.code not in _MEANINGS and not own:
-        error["details"] = [
-            {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": failure.code,
-                "domain": _DOMAIN,
-            }
-        ]
+    if failure.extra is None or failure.extra.wire != NAME:
+        details = _details(failure)
+        if details:
+            error["details"] = details
     return msgspec.json.encode(extra.merge({"error": error}, failure.extra, NAME))
+
+
+def _details(failure: Failure) -> list[dict[str, object]]:
+    """What clients read beside the message: Gemini CLI, for one, waits as `RetryInfo` says."""
+    details: list[dict[str, object]] = []
+    if failure.code and failure.code not in _MEANINGS:
+        info = {"@type": f"{_TYPES}ErrorInfo", "reason": failure.code, "domain": _DOMAIN}
+        details.append(dict(info))
+    if failure.retry_after_s is not None:
+        delay = f"{math.ceil(failure.retry_after_s)}s"
+        details.append({"@type": f"{_TYPES}RetryInfo", "retryDelay": delay})
+    return details
 
 
 def status(failure: Failure) -> int:

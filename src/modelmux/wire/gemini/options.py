@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct
 
 from modelmux.ir.profile import Profile
-from modelmux.ir.request import Loss, ReasoningOptions, Request, ResponseFormat
+from modelmux.ir.request import Loss, ReasoningOptions, Request, ResponseFormat, Sampling
 from modelmux.wire import extra
 from modelmux.wire.gemini import schemas
 from modelmux.wire.gemini.part_encode import Piece
@@ -46,6 +46,9 @@ SCHEMA_ONLY = (
     "Answer with JSON that is valid under the following JSON Schema, and with nothing else: "
     "no explanation, no Markdown.\n"
 )
+
+
+_NOTHING = Sampling()
 
 
 class Form(Struct, frozen=True):
@@ -92,6 +95,23 @@ def _schema(schema: Raw, profile: Profile, losses: list[Loss]) -> Piece:
 def config(request: Request, profile: Profile, losses: list[Loss]) -> Piece:
     """`generationConfig`, but for the answer's form."""
     asked = request.sampling
+    out: Piece = {}
+    if asked != _NOTHING:
+        out = _sampling(asked, profile, losses)
+    if request.max_tokens is not None:
+        ceiling = profile.max_output_tokens
+        most = min(request.max_tokens, ceiling) if ceiling else request.max_tokens
+        if most < request.max_tokens:
+            losses.append(Loss("/max_tokens", f"the model writes at most {ceiling} tokens"))
+        out["maxOutputTokens"] = most
+    if request.reasoning is not None:
+        thinking = _thinking(request.reasoning, profile, losses)
+        if thinking is not None:
+            out["thinkingConfig"] = thinking
+    return out
+
+
+def _sampling(asked: Sampling, profile: Profile, losses: list[Loss]) -> Piece:
     said: Piece = {
         "temperature": asked.temperature,
         "topP": asked.top_p,
@@ -110,17 +130,8 @@ def config(request: Request, profile: Profile, losses: list[Loss]) -> Piece:
             Loss(f"/sampling/stop/{index}", f"at most {MAX_STOPS} here")
             for index in range(MAX_STOPS, len(asked.stop))
         )
-    if request.max_tokens is not None:
-        ceiling = profile.max_output_tokens
-        most = min(request.max_tokens, ceiling) if ceiling else request.max_tokens
-        if most < request.max_tokens:
-            losses.append(Loss("/max_tokens", f"the model writes at most {ceiling} tokens"))
-        out["maxOutputTokens"] = most
     if asked.logit_bias is not None and bytes(asked.logit_bias) != b"{}":
         losses.append(Loss("/sampling/logit_bias", f"{NAME} has no logit_bias"))
-    thinking = _thinking(request.reasoning, profile, losses)
-    if thinking is not None:
-        out["thinkingConfig"] = thinking
     return out
 
 
@@ -144,11 +155,7 @@ def _refuse(out: Piece, profile: Profile, losses: list[Loss]) -> None:
         losses.append(Loss(f"/sampling/{_FIELDS[name]}", "the model refuses it"))
 
 
-def _thinking(
-    options: ReasoningOptions | None, profile: Profile, losses: list[Loss]
-) -> Piece | None:
-    if options is None:
-        return None
+def _thinking(options: ReasoningOptions, profile: Profile, losses: list[Loss]) -> Piece | None:
     by_budget = profile.reasoning == "budget" or (
         profile.reasoning is None and options.budget_tokens is not None
     )

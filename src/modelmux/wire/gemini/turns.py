@@ -80,7 +80,8 @@ class Conversation:
             InvalidRequest: It answers a call that was not made, or holds arguments that are not
                 JSON; `param` names it.
         """
-        self._losses.extend(extra.losses(message.extra, NAME))
+        if message.extra is not None:
+            self._losses.extend(extra.losses(message.extra, NAME))
         if message.role in {"system", "developer"}:
             self._add_system(message, index)
             return
@@ -124,8 +125,9 @@ class Conversation:
             if not isinstance(part, Text):
                 self._lose(path, "a system message is text")
                 continue
-            self._losses.extend(extra.losses(part.extra, NAME))
-            self._unmarked(part, path)
+            if part.extra is not None or part.cache_control is not None:
+                self._losses.extend(extra.losses(part.extra, NAME))
+                self._unmarked(part, path)
             if part.text:
                 self.system.append(part.text)
 
@@ -158,8 +160,9 @@ class Conversation:
         """The API's part that says `part` by itself; `None`: nothing does."""
         match part:
             case Text(text=text):
-                self._losses.extend(extra.losses(part.extra, NAME))
-                self._unmarked(part, path)
+                if part.extra is not None or part.cache_control is not None:
+                    self._losses.extend(extra.losses(part.extra, NAME))
+                    self._unmarked(part, path)
                 if part.citations:
                     self._losses.append(Loss(f"{path}/citations", f"{NAME} takes none back"))
                 return {"text": text} if text else None

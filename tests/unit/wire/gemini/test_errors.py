@@ -62,3 +62,10 @@ def test_our_own_code_is_told_as_a_reason() -> None:
     )
     assert said["error"]["status"] == "NOT_FOUND"
     assert said["error"]["details"][0]["reason"] == "model_not_found"
+
+
+@case(104)
+def test_when_to_come_back_is_told_in_google_s_words() -> None:
+    failure = Failure("rate_limit", "slow down", "RESOURCE_EXHAUSTED", None, 429, 16.2)
+    details = msgspec.json.decode(errors.encode(failure))["error"]["details"]
+    assert details == [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}]
