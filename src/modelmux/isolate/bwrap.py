@@ -40,6 +40,7 @@ def start(line: socket.socket, program: Program, wanted: plan.Plan) -> int:
             "environ": environ,
             "terminal": program.terminal,
             "held": [int(each) for each in program.held],
+            "front": program.is_front,
         }
     )
     run = _file(told)

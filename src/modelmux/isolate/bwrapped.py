@@ -33,6 +33,7 @@ def program(told: wire.Message) -> inside.Program:
         cast("dict[str, str]", told["environ"]),
         wire.number_of(told, "terminal"),
         {signal.Signals(number) for number in cast("list[int]", told["held"])},
+        bool(told.get("front")),
     )
 
 

@@ -34,9 +34,11 @@ class Program(NamedTuple):
     argv: Sequence[str]
     environ: Mapping[str, str]
     terminal: int
-    """Descriptor of the terminal that the program is to have the foreground of; -1: none."""
+    """Descriptor of its terminal; -1: none."""
     held: Collection[int]
     """Signals that are held back for it."""
+    is_front: bool = False
+    """Whether it is to have the foreground of its terminal."""
     is_confined: bool = True
     """Whether system calls are filtered; what starts a container is not in it itself."""
 
@@ -217,7 +219,7 @@ def _become(program: Program) -> None:
     """Turn into the program. Never returns."""
     try:
         os.setpgid(0, 0)
-        if program.terminal >= 0:
+        if program.is_front:
             take_terminal(program.terminal, os.getpid())
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores

@@ -57,7 +57,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
         wanted = plan.make(options, environ)
         line = stack.enter_context(gateway.connect(options.control, options.config))
         summary = Summary(log)
-        run_ = _Run(line, summary, terminal())
+        run_ = _Run(line, summary, *terminal())
         code = run_.run(options, wanted, _starter(options))
         summary.end(code)
     if not options.quiet:
@@ -145,24 +145,26 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def terminal() -> int:
-    """The descriptor of our terminal, if we are in its foreground; else -1."""
+def terminal() -> tuple[int, bool]:
+    """The descriptor of our terminal, or -1; and whether we are in its foreground."""
     for fd in (0, 1, 2):
         try:
-            if os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp():
-                return fd
-        except OSError:
+            if os.isatty(fd):
+                return fd, os.tcgetpgrp(fd) == os.getpgrp()
+        except OSError:  # it is no terminal of our session
             continue
-    return -1
+    return -1, False
 
 
 class _Run:
     """One run, from here on."""
 
-    def __init__(self, line: gateway.Line, summary: Summary, terminal: int) -> None:
+    def __init__(self, line: gateway.Line, summary: Summary, terminal: int, is_front: bool) -> None:
         self._gateway = line
         self._summary = summary
         self._terminal = terminal
+        self._is_given = is_front
+        """The program has the foreground of the terminal, which was ours."""
         self._is_over = False
         self._is_done = False
         self._exit: int | None = None
@@ -174,7 +176,9 @@ class _Run:
     def run(self, options: Options, wanted: plan.Plan, start_: Start) -> int:
         """Run the program; its exit code. Raises `Refused`."""
         before = _block()  # none is lost until we can pass them on
-        program = inside.Program(wanted.argv, wanted.environ, self._terminal, before)
+        program = inside.Program(
+            wanted.argv, wanted.environ, self._terminal, before, self._is_given
+        )
         pid = 0
         try:
             pid = start_(self._theirs, program, wanted)
@@ -199,7 +203,7 @@ class _Run:
                         os.kill(pid, signal.SIGKILL)
                 with suppress(OSError):
                     os.waitpid(pid, 0)
-            if self._terminal >= 0:
+            if self._is_given:
                 inside.take_terminal(self._terminal, os.getpgrp())
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -313,12 +317,13 @@ class _Run:
         """The program was stopped from its terminal: stop, too, until somebody continues us."""
         if self._terminal < 0:
             return
-        inside.take_terminal(self._terminal, os.getpgrp())
+        if self._is_given:
+            inside.take_terminal(self._terminal, os.getpgrp())
         os.killpg(0, signal.SIGTSTP)  # all of the job; the shell takes over, and comes back here
-        is_front = False
+        self._is_given = False
         with suppress(OSError):
-            is_front = os.tcgetpgrp(self._terminal) == os.getpgrp()
-        self._say({"continue": True, "foreground": is_front})
+            self._is_given = os.tcgetpgrp(self._terminal) == os.getpgrp()
+        self._say({"continue": True, "foreground": self._is_given})
 
     def _finish(self) -> None:
         """Let the gateway tell the rest."""

@@ -75,7 +75,7 @@ def test_a_log_that_cannot_be_written_is_told_first(
 
 def test_who_is_not_on_a_terminal_has_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(wrapper.os, "isatty", lambda _: False)
-    assert wrapper.terminal() == -1
+    assert wrapper.terminal() == (-1, False)
 
 
 def test_a_backend_that_is_not_installed_is_told(
