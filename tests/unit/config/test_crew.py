@@ -194,8 +194,8 @@ def test_one_that_does_not_do_as_it_is_told_is_ended(place: Path, monkeypatch: p
     monkeypatch.setattr(module, "ORDER_S", 0.3)
 
     async def scene(world: World) -> None:
-        first, _ = (await world.crew.status()).workers
-        os.kill(first.pid, signal.SIGSTOP)
+        pids = [worker.child.pid for worker in world.crew._workers if worker.child is not None]
+        os.kill(pids[0], signal.SIGSTOP)
         monkeypatch.setattr(module, "KILL_AFTER_S", 0.0)
         world.crew.drain_timeout_s = 0.5
 

@@ -85,6 +85,7 @@ def test_a_new_process_takes_what_it_wants_and_the_old_one_lets_go(place: Path, 
     becomes(TAKES_ONE)
     world = World(place, ENVIRON)
     told = world.upgrade()
+    assert os.waitpid(told.pid, 0)[1] == 0  # it would outlive us, if we ended
     assert (told.upgraded, world.handed_over) == (True, 1)
     assert world.gateway.successor == told.pid != os.getpid()
     # The file of the listener that was taken stays; that of the other goes with its listener.
