@@ -171,7 +171,9 @@ class Router:
         cache = self._built.cache
         if cache is None:
             return record(whole)
-        names = [member.target.name for found in plan.members.values() for member in found]
+        names = [
+            name for found in plan.members.values() for member in found for name in member.names
+        ]
         is_passed = any(name.partition("/")[0] in self._passed for name in names)
         return record(
             Caching(whole, cache=cache, route=names, background=record(whole), is_passed=is_passed)

@@ -21,6 +21,7 @@ from modelmux.provider import demand, limit_headers
 from modelmux.provider.keys import Key, KeyRing
 from modelmux.provider.quota import FIRST_OUTPUT_TOKENS, Account, Cost, Limits, Quota
 from modelmux.target.call import PRIORITIES, Call
+from modelmux.target.estimate import BYTES_PER_TOKEN
 from modelmux.target.reply import Reply
 from modelmux.transport.base import Headers
 
@@ -68,6 +69,9 @@ class Figures:
         self.waited = 0
         self.waited_s = 0.0
         self.refused = 0
+
+
+_REQUEST: Final[Cost] = (1.0, 0.0, 0.0, 0.0)
 
 
 class Entry:
@@ -119,7 +123,7 @@ class Entry:
         self.keyless = keyless
         self.key: Key | None = None
         self.account: Account | None = None
-        self.cost: Cost = (1.0, 0.0, 0.0, 0.0)
+        self.cost = _REQUEST
         self.tokens = 0.0
         """What is taken of the configuration's limits of tokens."""
         self.mark: list[float] = []
@@ -141,9 +145,15 @@ class Entry:
 
     def price(self, account: Account | None, *, counts_tokens: bool) -> None:
         """Work out `cost` and `tokens`, as `account` has it."""
-        if not (counts_tokens or (account is not None and account.counts_tokens)):
-            self.cost = (1.0, 0.0, 0.0, 0.0)
-            return
+        if not counts_tokens:
+            if account is None or not account.counts_tokens:
+                self.cost = _REQUEST
+                return
+            if not account.is_tight:
+                # A guess will do, and costs a tenth of a look into the body.
+                prompt = float(len(self.body) // BYTES_PER_TOKEN)
+                self.cost = (1.0, prompt + account.longest, prompt, account.mean_output)
+                return
         if self._demand is None:
             self._demand = demand.of(self.body, self._call)
         prompt, longest = self._demand
@@ -152,6 +162,8 @@ class Entry:
             output = 0.0  # what is embedded or ranked is not answered in tokens
         elif longest is not None and longest < output:
             output = longest
+        if account is not None:
+            account.longest = longest or 0
         self.cost = (1.0, float(prompt + (longest or 0)), float(prompt), float(output))
         self.tokens = prompt + output
 
@@ -344,7 +356,7 @@ class Admission:
             self._key_quotas[key].take(now, entry.tokens)
         account = entry.account
         if account is not None:
-            account.take(now, entry.cost)
+            account.take(entry.cost)
             entry.mark = account.sent.copy()
 
     def _account(self, key: Key, scope: str) -> Account | None:

@@ -12,6 +12,7 @@ Three families of names are understood:
 
 import re
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -60,6 +61,8 @@ def _names() -> Iterator[tuple[bytes, tuple[str, Kind, _Piece]]]:
 
 
 _FIELDS: Final = dict(_names())
+_EPOCH_DIGITS: Final = 10
+"""Of a Unix time in seconds, since 2001."""
 _IETF: Final = b"ratelimit"
 _POLICY: Final = b"ratelimit-policy"
 
@@ -70,7 +73,10 @@ _UNITS: Final[Mapping[str, Kind]] = {"requests": "requests", "tokens": "tokens"}
 
 
 def said(headers: Headers, unix_time: float) -> list[Said]:
-    """Every limit that `headers` tell of; `unix_time` is that of their coming."""
+    """Every limit that `headers` tell of; `unix_time` is that of their coming.
+
+    Times are compared with the provider's own clock, where it tells its date: ours may differ.
+    """
     pieces: dict[tuple[str, Kind], dict[str, str]] = {}
     ietf = policy = ""
     for name, value in headers:
@@ -84,6 +90,8 @@ def said(headers: Headers, unix_time: float) -> list[Said]:
         elif name == _POLICY:
             policy = value.decode("latin-1")
     found: list[Said] = []
+    if any(_is_time(texts.get("reset", "")) for texts in pieces.values()):
+        unix_time = _date(headers, unix_time)
     for (family, kind), texts in pieces.items():
         limit = _said(family, kind, texts, unix_time)
         if limit is not None:
@@ -99,6 +107,8 @@ def _said(family: str, kind: Kind, texts: Mapping[str, str], unix_time: float) -
         return None
     limit = _amount(texts.get("limit", ""))
     reset = texts.get("reset", "")
+    if limit == 0 or (limit is None and not reset):
+        return None  # how some say that there is none, or nothing that could be kept to
     reset_s = moment_s(reset, unix_time) if reset else None
     return Said(
         kind,
@@ -110,6 +120,22 @@ def _said(family: str, kind: Kind, texts: Mapping[str, str], unix_time: float) -
         # Whole seconds of a time are cut off, or of a number rounded.
         imprecision_s=0.0 if reset.endswith("s") else 1.0,
     )
+
+
+def _is_time(reset: str) -> bool:
+    """Whether a limit comes back at a time, and not after one."""
+    return "T" in reset or (reset.isdigit() and len(reset) >= _EPOCH_DIGITS)
+
+
+def _date(headers: Headers, unix_time: float) -> float:
+    """The provider's time when it answered, as far as it says."""
+    for name, value in headers:
+        if name == b"date":
+            try:
+                return parsedate_to_datetime(value.decode("latin-1")).timestamp()
+            except (ValueError, OverflowError):
+                return unix_time
+    return unix_time
 
 
 def _of_ietf(fields: str, policy: str) -> Iterator[Said]:

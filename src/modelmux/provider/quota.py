@@ -179,15 +179,28 @@ class Account:
         sent: What all calls so far have cost, by kind.
         mean_output: Tokens that an answer has had on average.
         counts_tokens: Whether there is a limit of tokens, or may be.
+        longest: How many tokens the last call that was looked at allowed for its answer.
+        is_tight: Whether so little is left that what a call takes has to be known exactly.
     """
 
-    __slots__ = ("_buckets", "_heard", "_look_at", "counts_tokens", "mean_output", "sent")
+    __slots__ = (
+        "_buckets",
+        "_heard",
+        "_look_at",
+        "counts_tokens",
+        "is_tight",
+        "longest",
+        "mean_output",
+        "sent",
+    )
 
     def __init__(self) -> None:
         """Start without having heard of any limit."""
         self.sent: list[float] = [0.0] * len(KINDS)
         self.mean_output = FIRST_OUTPUT_TOKENS
         self.counts_tokens = True
+        self.is_tight = True
+        self.longest = 0
         self._buckets: dict[int, Bucket] = {}
         self._heard = -1.0  # the number of the call whose answer was believed last
         self._look_at = 0.0
@@ -199,15 +212,18 @@ class Account:
             wait_s = max(wait_s, bucket.wait_s(now, cost[kind]))
         return wait_s
 
-    def take(self, now: float, cost: Cost) -> None:
-        """A call is sent."""
+    def take(self, cost: Cost) -> None:
+        """A call is sent, for which `wait_s` has just been asked."""
         sent = self.sent
-        for kind, amount in enumerate(cost):
-            sent[kind] += amount
+        sent[0] += cost[0]
+        sent[1] += cost[1]
+        sent[2] += cost[2]
+        sent[3] += cost[3]
         for kind, bucket in self._buckets.items():
-            bucket.take(now, cost[kind])
+            bucket.level -= cost[kind]  # it is filled as of now
             if bucket.level < RELAXED_SHARE * bucket.capacity:
                 self._look_at = 0.0
+                self.is_tight = True
 
     def listens(self, now: float) -> bool:
         """Whether the header fields of an answer are worth reading now."""
@@ -239,6 +255,7 @@ class Account:
                 bucket = self._buckets[kind] = Bucket(capacity, now, per_s=capacity / 60.0)
             bucket.believe(now, said, sent_at=sent_at, since=self.sent[kind] - mark[kind])
             share = min(share, bucket.level / bucket.capacity)
+        self.is_tight = share <= 2 * RELAXED_SHARE
         self._look_at = now + RELAXED_LOOK_S if share > RELAXED_SHARE else 0.0
         self.counts_tokens = any(KINDS[kind] != "requests" for kind in self._buckets)
 

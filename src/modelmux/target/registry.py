@@ -111,6 +111,13 @@ class Member(NamedTuple):
 
     target: Target
     entry: Entry
+    behind: Sequence[str] = ()
+    """The names of those who could answer for it; empty: it answers itself."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of those who could answer."""
+        return self.behind or (self.target.name,)
 
 
 class Plan(Struct, frozen=True):
@@ -340,7 +347,8 @@ class Registry:
         if not members["target"]:
             return None
         plan = Plan(node.alias, self._aliases[node.alias], members, is_nested=True)
-        return Member(self._combine(plan), node.entry)
+        behind = [name for found in members.values() for each in found for name in each.names]
+        return Member(self._combine(plan), node.entry, behind)
 
     def _leaves(self, name: str, caller: Caller, via: tuple[str, ...] = ()) -> list[str]:
         """The names of the targets that could answer, each once."""

@@ -6,6 +6,7 @@ from modelmux.config import routing
 from modelmux.config.build import surface
 from modelmux.config.lasting import Lasting, Telemetry
 from modelmux.config.schema import Config, Key, Provider
+from modelmux.config.schema_cache import Cache
 from modelmux.config.schema_routing import (
     Breaker,
     FallbackFor,
@@ -18,13 +19,14 @@ from modelmux.config.schema_routing import (
     WeightedTarget,
 )
 from modelmux.errors import ConfigError
+from modelmux.layer.cache import Caching
 from modelmux.layer.record import Record
 from modelmux.layer.watch import Watch
 from modelmux.target import strategy
 from modelmux.target.affinity import Affinity
 from modelmux.target.balance import Balance
 from modelmux.target.base import Target
-from modelmux.target.call import ANONYMOUS
+from modelmux.target.call import ANONYMOUS, Caller
 from modelmux.target.mirror import Mirror
 from modelmux.target.registry import Registry
 from tests.unit.config.gateways import Lines, loaded
@@ -202,3 +204,33 @@ def test_a_breaker_is_as_it_is_told():
     assert (policy.failures, policy.open_s, policy.max_open_s) == (9, 1, 2)
     assert policy.enabled
     assert not policy.is_checked
+
+
+# The cache
+
+
+def cached_for(caller: Caller, *, auth: str = "api_key") -> Caching:
+    """What keeps the answers of a name that leads to another one."""
+    inner = Model(name="inner", targets=("a/m", "b/m"), strategy="round_robin")
+    outer = Model(name="x", targets=("inner", "c/m"))
+    keys = {} if auth == "api_key" else {"api_key": "", "auth": auth}
+    config = Config(
+        providers=(PROVIDERS[0], provider("b", **keys), PROVIDERS[2]),
+        models=(inner, outer),
+        cache=Cache(enabled=True, scope="all"),
+    )
+    made = surface(loaded(config), Lasting(Telemetry(config, output=Lines())))[0].registry
+    found = inside(made.resolve("x", caller), Caching)
+    assert isinstance(found, Caching)
+    return found
+
+
+def test_answers_are_kept_for_those_who_may_ask_the_same_targets_however_deep_they_are():
+    assert cached_for(ANONYMOUS)._route == ("a/m", "b/m", "c/m")
+    assert cached_for(Caller("few", ("b/*", "c/*")))._route == ("b/m", "c/m")
+
+
+def test_answers_to_credentials_that_are_passed_on_are_kept_for_their_owners():
+    assert not cached_for(ANONYMOUS)._is_passed
+    assert cached_for(ANONYMOUS, auth="passthrough")._is_passed
+    assert not cached_for(Caller("few", ("a/*",)), auth="passthrough")._is_passed

@@ -461,3 +461,23 @@ def test_another_limit_is_counted_anew():
     after.gate.inherit(before.gate)
     after.enter(3)
     assert not after.entry().enter()
+
+
+def test_while_much_is_left_calls_are_taken_to_be_like_those_before_them():
+    def left(tokens: int) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"x-ratelimit-limit-tokens", b"10000"),
+            (b"x-ratelimit-remaining-tokens", b"%d" % tokens),
+            (b"x-ratelimit-reset-tokens", b"60s"),
+        ]
+
+    world = World()
+    (first,) = world.enter(body=BODY)
+    assert first.cost == (1.0, 200.0, 100.0, 100.0)
+    first.heard(left(9900))
+    (second,) = world.enter(body=b'{"max_tokens":7}' + b" " * 384)
+    assert second.cost == (1.0, 200.0, 100.0, FIRST_OUTPUT_TOKENS)  # not looked into
+    world.clock.advance(1.0)
+    second.heard(left(2000))
+    (third,) = world.enter(body=b'{"max_tokens":7}' + b" " * 384)
+    assert third.cost == (1.0, 107.0, 100.0, 7.0)

@@ -94,10 +94,34 @@ def test_what_is_no_amount_is_not_believed(value: str):
     assert heard(fields) == []
 
 
-def test_a_limit_without_a_total_or_a_reset_is_told_all_the_same():
-    assert heard({"x-ratelimit-remaining-requests": "7"}) == [
-        Said("requests", 7, None, None, is_window=True, imprecision_s=1.0)
-    ]
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"x-ratelimit-remaining-requests": "0"},
+        {"x-ratelimit-limit-requests": "0", "x-ratelimit-remaining-requests": "0"},
+    ],
+)
+def test_what_cannot_be_kept_to_is_no_limit(fields: dict[str, str]):
+    # Some say 0 of 0 where there is no limit: nobody could ever be asked again.
+    assert heard(fields) == []
+
+
+def test_a_limit_without_a_total_is_a_window():
+    fields = {"x-ratelimit-remaining-requests": "7", "x-ratelimit-reset-requests": "20s"}
+    assert heard(fields) == [Said("requests", 7, None, 20.0, is_window=True)]
+
+
+@pytest.mark.parametrize("reset", ["2026-11-20T12:05:30Z", str(int(NOW) + 330)])
+def test_times_are_those_of_the_providers_clock(reset: str):
+    # Which is five minutes before ours.
+    fields = {
+        "date": "Fri, 20 Nov 2026 12:05:00 GMT",
+        "anthropic-ratelimit-requests-limit": "50",
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": reset,
+    }
+    assert [each.reset_s for each in heard(fields)] == [30.0]
+    assert [each.reset_s for each in heard(fields | {"date": "soon"})] == [330.0]
 
 
 @given(

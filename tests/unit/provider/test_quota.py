@@ -142,14 +142,15 @@ def test_no_limits_are_false():
 def test_nothing_is_known_and_nothing_waits_before_the_provider_has_spoken():
     account = Account()
     for _ in range(1000):
-        account.take(0.0, REQUEST)
+        account.take(REQUEST)
     assert account.wait_s(0.0, REQUEST) == 0.0
     assert account.counts_tokens
     assert account.mean_output == FIRST_OUTPUT_TOKENS
 
 
 def send(account: Account, now: float) -> list[float]:
-    account.take(now, REQUEST)
+    account.wait_s(now, REQUEST)
+    account.take(REQUEST)
     return account.sent.copy()
 
 
