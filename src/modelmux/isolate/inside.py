@@ -124,6 +124,7 @@ class _Supervisor:
         self._told: set[str] = set()
         self._child = 0
         self._exit: int | None = None
+        self._is_stopped = False
 
     def run(self) -> int:
         poll = select.poll()
@@ -168,10 +169,14 @@ class _Supervisor:
         if self._child:
             with suppress(OSError):
                 os.kill(self._child, number)
+                if self._is_stopped:  # else it would not hear of it
+                    self._is_stopped = False
+                    os.killpg(self._child, signal.SIGCONT)
 
     def _continue(self, *, foreground: bool) -> None:
         if foreground and self._program.terminal >= 0:
             take_terminal(self._program.terminal, self._child)
+        self._is_stopped = False
         with suppress(OSError):
             os.killpg(self._child, signal.SIGCONT)
 
@@ -188,6 +193,7 @@ class _Supervisor:
             if pid != self._child:
                 continue
             if os.WIFSTOPPED(status):
+                self._is_stopped = True
                 _say(self._line, {"stopped": os.WSTOPSIG(status)})
             else:
                 code = os.waitstatus_to_exitcode(status)

@@ -66,6 +66,12 @@ def test_a_program_that_is_stopped_is_told_and_goes_on():
     assert told[1:] == [{"stopped": signal.SIGSTOP}, {"exit": 5}]
 
 
+def test_a_program_that_is_stopped_can_be_ended():
+    program = PLAIN._replace(argv=("sh", "-c", "kill -STOP $$; exit 5"))
+    told = supervised(program, {"go": True}, then={"stopped": {"signal": int(signal.SIGTERM)}})
+    assert told[-1] == {"exit": 128 + signal.SIGTERM}
+
+
 def test_a_sandbox_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch):
     def refused(_flags: int) -> None:
         raise PermissionError(1, "Operation not permitted")
