@@ -123,7 +123,8 @@ class Crew:
                 group.create_task(self._wait_served())
                 keeping = [group.create_task(self._keep(worker)) for worker in self._workers]
                 await asyncio.wait(keeping)
-                self._has_served.set()
+                if self._is_stopping:  # perhaps before all served: nobody is to wait for that
+                    self._has_served.set()
                 giving.cancel()
         except* ConfigError as failures:
             raise ConfigError(str(failures.exceptions[0]), hint="the log says why") from None

@@ -201,6 +201,8 @@ async def _announce(
         await server.wait_ready()
     else:
         await server.wait_ready()
+        if gateway.draining:
+            return  # stopped before it served: the old process goes on
         await successor.serves(open_control)
     log = gateway.telemetry.log
     log.event(
