@@ -20,7 +20,6 @@ from msgspec.structs import FieldInfo, fields
 from modelmux.config import environment
 from modelmux.config.jsonschema import json_schema
 from modelmux.config.origin import key_text
-from modelmux.config.schema import Table
 from modelmux.config.shape import (
     EitherShape,
     ListShape,
@@ -30,6 +29,7 @@ from modelmux.config.shape import (
     TableShape,
     config_shape,
 )
+from modelmux.config.table import Table
 from modelmux.provider import catalog
 
 PAGE = Path(__file__).parents[1] / "docs/reference/configuration.md"

@@ -328,6 +328,7 @@ def _template(path: ast.expr, function: ast.FunctionDef) -> str:
         ("To OpenAI's API", "wire/openai_chat"),
         ("To Anthropic's API", "wire/anthropic_messages"),
         ("To Gemini's API", "wire/gemini"),
+        ("To Amazon's Converse API", "wire/bedrock_converse"),
         ("Anywhere", "provider"),
     ],
 )

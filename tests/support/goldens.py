@@ -7,6 +7,7 @@ import msgspec
 
 from modelmux.ir.request import Envelope
 from modelmux.wire.base import Wire
+from modelmux.wire.framing import eventstream
 from modelmux.wire.registry import BY_NAME
 
 ROOT = Path(__file__).parents[1] / "goldens"
@@ -21,8 +22,16 @@ class Golden(msgspec.Struct, frozen=True):
     def wire(self) -> Wire:
         return BY_NAME[self.wire_name]
 
+    @property
+    def is_binary(self) -> bool:
+        """The stream is of frames, which are kept as lines of a name and a payload each."""
+        return self.wire.stream_type(Envelope("")) is eventstream.MEDIA_TYPE
+
     def read(self) -> bytes:
-        return self.path.read_bytes()
+        data = self.path.read_bytes()
+        if self.path.name == "stream.txt" and self.is_binary:
+            return b"".join(map(_frame, data.decode().splitlines()))
+        return data
 
     def envelope(self) -> Envelope:
         """What the case's request asked for; a plain stream where the case has no request."""
@@ -33,6 +42,13 @@ class Golden(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.wire_name}/{self.case}"
+
+
+def _frame(line: str) -> bytes:
+    name, _, payload = line.partition(" ")
+    if name.startswith("!"):
+        return eventstream.exception(name[1:], payload.encode())
+    return eventstream.event(name, payload.encode())
 
 
 @cache

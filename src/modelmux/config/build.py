@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
+from modelmux.config.catalogue import catalogue
 from modelmux.config.journal import Journal
 from modelmux.config.lasting import Lasting, Telemetry, level
 from modelmux.config.load import Loaded
@@ -20,11 +21,13 @@ from modelmux.ingress.auth import Keyring
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.ingress.surface import ModelRow, Surface
+from modelmux.ir.request import OnLoss
+from modelmux.layer.losses import LossPolicy
 from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record, Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryPolicy
 from modelmux.layer.timeout import Timeout
-from modelmux.provider import catalog, echo
+from modelmux.provider import echo
 from modelmux.target.base import Layer, Target, compose
 from modelmux.target.call import Caller
 from modelmux.target.fallback import Fallback
@@ -55,7 +58,7 @@ def surface(
     telemetry = lasting.telemetry
     now = time.monotonic
     clocks = Clocks(now, time.time, _later)
-    builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now), earlier)
+    builder = Builder(catalogue(config), clocks, partial(_target_layers, now=now), earlier)
     built = builder.add_all(config)
     recorder = built.recorder = Recorder(
         telemetry.metrics, [telemetry.log.write], prices=built.tariff, now=now, unix_time=time.time
@@ -113,7 +116,14 @@ def _combiner(
     if config.server.enable_retries and policy.max_attempts > 1:
         retries.append(retry)
 
+    policies: dict[str, OnLoss | None] = {model.name: model.on_loss for model in config.models}
+
     def combine(name: str, targets: Sequence[Target]) -> Target:
+        on_loss = policies.get(name)
+        whole = _combined(name, targets)
+        return LossPolicy(whole, on_loss=on_loss) if on_loss is not None else whole
+
+    def _combined(name: str, targets: Sequence[Target]) -> Target:
         if len(targets) == 1:
             return compose(targets[0], partial(Record, recorder=recorder), *retries)
         members = [Record(target, recorder=recorder) for target in targets]
@@ -163,7 +173,7 @@ def _digest(key: Key) -> bytes:
 
 
 def _caller(key: Key) -> Caller:
-    return Caller(key.name, key.models, key.tags, priority=key.priority)
+    return Caller(key.name, key.models, key.tags, priority=key.priority, on_loss=key.on_loss)
 
 
 def _rows(registry: Registry, built: Built, loaded_at_s: int) -> Callable[[Caller], list[ModelRow]]:

@@ -10,7 +10,8 @@ from modelmux.config import vertex
 from modelmux.config.check import URL_HINT, Checked, Rule, service_account, url_problem
 from modelmux.config.origin import KeyPath, node_at
 from modelmux.config.problem import did_you_mean
-from modelmux.config.schema import Config, Provider, ProviderModel
+from modelmux.config.rows import ProviderModel
+from modelmux.config.schema import Config, Provider
 
 BUILT_IN = "modelmux"
 """Provider of the models that are always there, such as `modelmux/echo`."""
@@ -27,6 +28,16 @@ _GOOGLE_KEYS = (
     "service_account_file",
     "service_account_json",
 )
+_AWS_KEYS = ("access_key_id", "secret_access_key", "session_token", "role_arn")
+_ENTRA_KEYS = ("tenant_id", "client_id", "client_secret")
+_ONLY_FOR: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(_GOOGLE_KEYS, (vertex.NAME,)),
+    **dict.fromkeys(_AWS_KEYS, ("bedrock",)),
+    **dict.fromkeys(_ENTRA_KEYS, ("azure", "azure_deployments", "azure_foundry")),
+    "api_version": ("azure", "azure_deployments"),
+}
+"""Keys that mean something to providers of few types."""
+_DATED = re.compile(r"\d{4}-\d\d-\d\d(?:-preview)?")
 _SHORT_SECRET = 16
 
 
@@ -76,10 +87,14 @@ def _provider_type(checked: Checked, path: KeyPath, provider: Provider) -> None:
         near = did_you_mean(provider.type, known)
         message = f"expected a provider type, got {provider.type!r}{near}"
         checked.place.error((*path, "type"), message, f"there are: {', '.join(known)}")
-    if provider.type != vertex.NAME:
-        for key in _GOOGLE_KEYS:
-            if getattr(provider, key):
-                checked.place.error((*path, key), f"only for providers of type {vertex.NAME!r}")
+    for key, types in _ONLY_FOR.items():
+        if getattr(provider, key) and provider.type not in types:
+            shown = " or ".join(repr(each) for each in types)
+            checked.place.error((*path, key), f"only for providers of type {shown}")
+    if provider.api_version and not _DATED.fullmatch(provider.api_version):
+        message = f"expected a date such as 2024-10-21, got {provider.api_version!r}"
+        hint = "without it, the v1 API is used, which has no versions"
+        checked.place.error((*path, "api_version"), message, hint)
     row = checked.types.get(provider.type)
     if row is None or provider.type == vertex.NAME:
         return
@@ -90,7 +105,11 @@ def _provider_type(checked: Checked, path: KeyPath, provider: Provider) -> None:
         variable = next(iter(row.env.get("api_key", ())), "VARIABLE")
         message = f"required: {provider.type!r} answers nobody without one"
         checked.place.error((*path, "api_key"), message, f'api_key = "${{{variable}}}"')
-    if provider.region:
+    needs_region = "{region}" in row.base_url
+    if needs_region and not provider.region:
+        message = "required: where is the model to run?"
+        checked.place.error((*path, "region"), message, "such as us-east-1")
+    elif provider.region and not needs_region:
         checked.place.warn((*path, "region"), f"has no effect for the type {provider.type!r}")
 
 

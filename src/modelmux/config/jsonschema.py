@@ -8,9 +8,10 @@ from typing import cast
 import msgspec
 from msgspec.structs import fields
 
-from modelmux.config import schema
+from modelmux.config import rows, schema
 from modelmux.config.marks import marks
-from modelmux.config.schema import Config, Table
+from modelmux.config.schema import Config
+from modelmux.config.table import Table
 
 Json = dict[str, object]
 
@@ -82,9 +83,11 @@ def _other_names(table: type[Table], properties: dict[str, Json]) -> Iterator[tu
 
 def _descriptions() -> dict[tuple[str, str], str]:
     """The literal under each field of the schema, by struct and field."""
-    tree = ast.parse(Path(schema.__file__).read_text(encoding="utf-8"))
     found: dict[tuple[str, str], str] = {}
-    for struct in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+    body: list[ast.stmt] = []
+    for file in (schema.__file__, rows.__file__):
+        body += ast.parse(Path(file).read_text(encoding="utf-8")).body
+    for struct in (node for node in body if isinstance(node, ast.ClassDef)):
         for field, literal in zip(struct.body, struct.body[1:], strict=False):
             match field, literal:
                 case (

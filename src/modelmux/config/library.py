@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modelmux.config import catalogue
 from modelmux.config.discover import ProviderType
 from modelmux.config.gateway import Gateway
 from modelmux.config.load import Loaded, Override, load, surroundings
@@ -43,21 +44,8 @@ def create_app(config: Loaded | None = None) -> Adapter:
 
 
 def provider_types() -> Mapping[str, ProviderType]:
-    """Every provider type that a configuration can name, as far as loading needs to know.
-
-    What speaks no wire is the gateway's own, such as its built-in model.
-    """
-    rows = catalog.load()
-    return {
-        type_: ProviderType(
-            env=rows.provider(type_).env,
-            base_url=rows.provider(type_).base_url,
-            needs_key=rows.provider(type_).needs_key,
-            discover=rows.provider(type_).discover,
-        )
-        for type_ in rows.types
-        if rows.provider(type_).wires and not rows.provider(type_).part_of
-    }
+    """Every built-in provider type, as far as loading needs to know."""
+    return catalogue.provider_types(catalog.load())
 
 
 def listens(host: str, port: int) -> bool:

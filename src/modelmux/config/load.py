@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from modelmux.config import document, environment
+from modelmux.config import catalogue, document, environment
 from modelmux.config.check import SERVER_RULES, Checked
 from modelmux.config.check_listeners import LISTENER_RULES
 from modelmux.config.check_names import NAME_RULES
@@ -150,6 +150,7 @@ def load(
     report.raise_errors()
     if config is None:
         raise TypeError("a configuration without errors can be converted")
+    types = {**types, **_own_types(config, Place(root, report))}
     checked = Checked(config, Place(root, report), types, around.folder, around.is_root)
     for rule in (*SERVER_RULES, *NAME_RULES, *LISTENER_RULES):
         rule(checked)
@@ -163,6 +164,15 @@ def load(
         warnings=(*report.warnings, *unused),
         hidden=frozenset(key_text(at) for at, node in leaves if _is_hidden(node)),
     )
+
+
+def _own_types(config: Config, place: Place) -> ProviderTypes:
+    """The provider types that a configuration makes. What is wrong with them goes to the report."""
+    try:
+        return catalogue.own_types(config)
+    except ConfigError as exc:
+        place.error(("catalog",) if config.catalog.files else ("provider_types",), exc.message)
+        return {}
 
 
 def _files(

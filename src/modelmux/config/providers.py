@@ -1,30 +1,30 @@
 """Providers of the configuration as offers to the registry: schema to objects."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from modelmux.config import schema
+from modelmux.config import provider_keys, schema
 from modelmux.config import vertex as vertex_names
-from modelmux.config.marks import names_credential
-from modelmux.config.schema import Config, Provider, ProviderModel, Vertex, VertexModel
+from modelmux.config.catalogue import model_row
+from modelmux.config.schema import Config, Provider, Vertex, VertexModel
 from modelmux.errors import ConfigError
 from modelmux.ir.profile import Profile
 from modelmux.layer.record import Recorder
-from modelmux.provider import headers, quota, vertex
+from modelmux.provider import azure, quota, vertex
 from modelmux.provider.admission import Admission, Later, Rules
 from modelmux.provider.auth.base import Credential
-from modelmux.provider.auth.gcp import ApplicationDefault, GoogleCredential, KeyFile, KeyJson
-from modelmux.provider.auth.static import NoCredential, StaticCredential
+from modelmux.provider.auth.gcp import GoogleCredential
 from modelmux.provider.body import BodyEdits
 from modelmux.provider.catalog import Catalogue, ModelRow, Models, ProviderRow
 from modelmux.provider.endpoint import Endpoint
 from modelmux.provider.forward import Forward
 from modelmux.provider.keys import KeyRing
-from modelmux.provider.model import Credentials, Host, ModelTarget
+from modelmux.provider.model import Host, ModelTarget
 from modelmux.provider.offer import Offering, is_glob
 from modelmux.provider.price import Price, Tariff
+from modelmux.provider.unwrap import Unwrapped
 from modelmux.target.base import Target
 from modelmux.transport.base import HttpClient, Timeouts
 from modelmux.transport.http import Counters, OriginClient
@@ -167,14 +167,22 @@ class Builder:
         if row.type == vertex_names.NAME:
             self._add_google(provider)
             return
-        said = [_row(model) for model in provider.models]
+        if row.dated and provider.api_version:
+            row = self._catalogue.provider(row.dated)
+        said = [model_row(model) for model in provider.models]
         models = self._catalogue.models(provider.type, said)
-        endpoint = Endpoint(row, base_url=provider.base_url, extra_headers=provider.headers)
-        admission = self._admission(provider, [*_credentials(provider, row)])
-        host = self._host(provider, row, endpoint, admission)
+        admission = self._admission(provider, provider_keys.credentials(provider, row))
+        hosts = {
+            index: self._host(provider, family, _endpoint(provider, family), admission)
+            for index in range(-1, len(row.families))
+            for family in (row.of_family(index),)
+        }
 
         def make(model: str) -> Target:
-            target = ModelTarget(host, model, models.upstream(model), models.profile(model))
+            upstream = models.upstream(model)
+            host = hosts[row.family(upstream)]
+            profile, on_loss = models.profile(model), models.on_loss(model)
+            target = ModelTarget(host, model, upstream, profile, on_loss)
             return self._wrap(target, provider)
 
         self._offer(provider, models, make, [row.name for row in said])
@@ -230,7 +238,7 @@ class Builder:
             found = vertex.place(replace(parent, model=model))
             return replace(found, base_url=provider.base_url) if provider.base_url else found
 
-        said = [_row(model) for model in provider.models]
+        said = [model_row(model) for model in provider.models]
         rows = said or [row for type_ in VERTEX_ROWS for row in self._catalogue.models(type_).rows]
         if provider.publisher and not said:
             rows = list(self._catalogue.models(place("any").row).rows)
@@ -258,7 +266,7 @@ class Builder:
             elsewhere: Where a model is that only a glob takes.
             takes_any: Any model may be asked for as `provider/model`.
         """
-        google = GoogleCredential(provider.name, _source(provider))
+        google = GoogleCredential(provider.name, provider_keys.google_source(provider))
         admission = self._admission(provider, [google])
         hosts: dict[str, Host] = {}
         models = {type_: self._catalogue.models(type_, said) for type_ in VERTEX_ROWS}
@@ -281,8 +289,10 @@ class Builder:
 
         def make(model: str) -> Target:
             place = find(model)
-            profile = models[place.row].profile(model)
-            return self._wrap(ModelTarget(host(place), model, place.model, profile), provider)
+            of_row = models[place.row]
+            profile, on_loss = of_row.profile(model), of_row.on_loss(model)
+            target = ModelTarget(host(place), model, place.model, profile, on_loss)
+            return self._wrap(target, provider)
 
         def of(model: str) -> Models:
             place = places.get(model) or vertex.Place("", model, {}, is_whole=False)
@@ -319,7 +329,10 @@ class Builder:
             ),
             now=self._clocks.now,
             unix_time=self._clocks.unix_time,
-            passthrough=_passthrough(row) if provider.auth == "passthrough" else None,
+            passthrough=provider_keys.passthrough(row) if provider.auth == "passthrough" else None,
+            sign=provider_keys.signer(provider, row, self._clocks.unix_time),
+            unwrap=Unwrapped if row.framing else None,
+            retried_codes=frozenset(row.retried_codes),
         )
         self.built.hosts.append(host)
         return host
@@ -362,63 +375,13 @@ def _limits(said: schema.Limits | schema.KeyLimits) -> quota.Limits:
     return quota.Limits(said.requests_per_minute, said.tokens_per_minute, said.concurrency)
 
 
-def _row(model: str | ProviderModel) -> ModelRow:
-    """A model of the configuration as a row of the catalogue's kind."""
-    if isinstance(model, str):
-        return ModelRow(name=model)
-    row = ModelRow(name=model.name, upstream=model.upstream)
-    if model.price is not None:
-        row = replace(row, price=_price(model.name, model.price))
-    if model.context:
-        row = replace(row, context_tokens=model.context)
-    if model.max_output:
-        row = replace(row, max_output_tokens=model.max_output)
-    if model.max_inputs:
-        row = replace(row, max_inputs=model.max_inputs)
-    return row
-
-
-def _price(model: str, said: schema.Price) -> Price:
-    try:
-        return Price(
-            input=said.input,
-            output=said.output,
-            cache_read=said.cache_read,
-            cache_write=said.cache_write,
-            cache_write_1h=said.cache_write_1h,
-        )
-    except ValueError as exc:
-        raise ConfigError(f"models: the price of {model!r}: {exc}") from None
-
-
-def _credentials(provider: Provider, row: ProviderRow) -> Iterable[Credential]:
-    if provider.keys:
-        return [StaticCredential(row.auth, key) for key in provider.keys]
-    in_headers = any(names_credential(name) for name in provider.headers)
-    if row.needs_key and provider.auth == "api_key" and not in_headers:
-        raise ConfigError("expected an api_key, got none", hint="set api_key, or api_keys")
-    return [NoCredential()]
-
-
-def _passthrough(row: ProviderRow) -> Credentials:
-    """Takes the caller's key from where its SDK puts it to where the provider looks for it."""
-
-    def taken(caller: Mapping[str, str]) -> bytes:
-        authorization, key = caller.get("authorization", ""), caller.get("x-api-key", "")
-        if row.auth == "x-api-key":
-            # What comes as a bearer's stays one: Anthropic's OAuth tokens are no API keys.
-            fields = {"x-api-key": key, "authorization": authorization}
-        elif row.auth == "x-goog-api-key":
-            google = caller.get("x-goog-api-key", "")
-            fields = {"x-goog-api-key": google, "authorization": authorization}
-        else:
-            fields = {"authorization": authorization or (f"Bearer {key}" if key else "")}
-        for name, value in fields.items():
-            if value and headers.is_value(value):
-                return headers.field(name, value)
-        return b""
-
-    return taken
+def _endpoint(provider: Provider, row: ProviderRow) -> Endpoint:
+    """Where the operations of a provider are. Raises `ConfigError`."""
+    base_url = provider.base_url
+    if row.auth == "api-key":
+        base_url = azure.resource(base_url)
+    settings = {"region": provider.region, "api_version": provider.api_version}
+    return Endpoint(row, base_url=base_url, extra_headers=provider.headers, settings=settings)
 
 
 def _settings(said: Vertex | VertexModel) -> vertex.Settings:
@@ -430,11 +393,3 @@ def _settings(said: Vertex | VertexModel) -> vertex.Settings:
         model=said.model,
         url=said.url,
     )
-
-
-def _source(provider: Provider) -> KeyFile | KeyJson | ApplicationDefault:
-    if provider.service_account_json:
-        return KeyJson(provider.service_account_json)
-    if provider.service_account_file:
-        return KeyFile(provider.service_account_file)
-    return ApplicationDefault()

@@ -13,23 +13,13 @@ The literal under a field describes it to users too: `modelmux config schema` ca
 structs are frozen and may be shared.
 """
 
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
-from msgspec.structs import fields
-from typing_extensions import override
+from msgspec import Meta, field
 
-from modelmux.config.marks import is_secret, presentable
+from modelmux.config.rows import Catalog, OnLoss, ProviderModel, ProviderType
+from modelmux.config.table import File, Limit, Name, Seconds, Secret, Table, Texts
 from modelmux.ingress.address import Address, TcpAddress, parse_address
-
-Secret = Annotated[str, Meta(extra={"secret": True})]
-File = Annotated[str, Meta(extra={"path": True})]
-Name = Annotated[str, Meta(min_length=1)]
-Seconds = Annotated[float, Meta(ge=0, le=604_800)]
-Limit = Annotated[int, Meta(ge=0)]
-Texts = Mapping[str, str]
 
 LogLevel = Annotated[
     Literal["trace", "debug", "info", "warn", "error"],
@@ -63,23 +53,6 @@ _LATER_STRATEGIES = (
 Strategy = Annotated[Literal["priority"], Meta(extra={"later": _LATER_STRATEGIES})]
 
 DEFAULT_PORT = 3000
-
-
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration. Its `repr` hides secrets."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    """Keys that stand for one another: a layer that says one takes back the others."""
-    LATER: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are reserved and not available in this version."""
-
-    @override
-    def __repr__(self) -> str:
-        said = (
-            f"{info.name}={presentable(getattr(self, info.name), secret=is_secret(info.type))!r}"
-            for info in fields(self)
-        )
-        return f"{type(self).__name__}({', '.join(said)})"
 
 
 class Server(Table, frozen=True):
@@ -148,38 +121,6 @@ class Listener(Table, frozen=True):
     """Where its callers are, for routing that asks."""
 
 
-class Price(Table, frozen=True):
-    """US dollars per million tokens. A part that is not said is not known."""
-
-    input: Decimal | None = None
-    """Prompt tokens."""
-    output: Decimal | None = None
-    """Tokens of the answer, reasoning included."""
-    cache_read: Decimal | None = None
-    """Prompt tokens read from the provider's cache."""
-    cache_write: Decimal | None = None
-    """Prompt tokens written to the provider's cache."""
-    cache_write_1h: Decimal | None = None
-    """Prompt tokens written to a cache that lives for an hour."""
-
-
-class ProviderModel(Table, frozen=True):
-    """A model that a provider offers, with what is to be known about it."""
-
-    name: Name
-    """What callers ask for; a glob (`gpt-5.4-*`) speaks for every model it matches."""
-    upstream: str = ""
-    """What the provider calls it; empty: the same."""
-    price: Price | None = None
-    """What it costs; without it, what the catalogue says."""
-    context: Limit = 0
-    """Longest prompt and answer together, in tokens; 0: what the catalogue says."""
-    max_output: Limit = 0
-    """Longest answer, in tokens; 0: what the catalogue says."""
-    max_inputs: Limit = 0
-    """Most texts of one request for embeddings, more being split; 0: what the catalogue says."""
-
-
 class KeyLimits(Table, frozen=True):
     """What we allow ourselves with each key; 0 is no limit."""
 
@@ -212,10 +153,6 @@ class Provider(Table, frozen=True):
     """Somebody who hosts models."""
 
     EXCLUSIVE = (("api_key", "api_keys"), ("service_account_file", "service_account_json"))
-    LATER = frozenset(
-        {"access_key_id", "secret_access_key", "session_token", "role_arn", "api_version"}
-    )
-
     name: Name
     """First half of `provider/model`."""
     type: Name
@@ -270,6 +207,25 @@ class Provider(Table, frozen=True):
     """Google credentials: a service account's JSON file."""
     service_account_json: Secret = ""
     """Google credentials: the JSON itself."""
+    access_key_id: Secret = ""
+    """Amazon credentials; `bedrock` only. So with those below. Without any: where Amazon's own
+    tools find them."""
+    secret_access_key: Secret = ""
+    """The key that signs."""
+    session_token: Secret = ""
+    """What goes with keys that expire."""
+    role_arn: str = ""
+    """The role to take on, with the credentials above or those that are found."""
+    api_version: str = ""
+    """`azure` only: a dated version of Azure's API, such as 2024-10-21, by which models are
+    deployments in the path. Empty: the v1 API."""
+    tenant_id: str = ""
+    """Entra credentials; `azure` and `azure_foundry` only. Without them, and without a key: those
+    of the environment, or of the machine."""
+    client_id: str = ""
+    """Who asks Entra."""
+    client_secret: Secret = ""
+    """What it shows."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -295,6 +251,8 @@ class Key(Table, frozen=True):
     `priority`."""
     tags: Texts = field(default_factory=dict[str, str])
     """Labels for reports. Not used in this version."""
+    on_loss: OnLoss | None = None
+    """As of a provider's model; what is said of a key counts first."""
 
 
 class VertexModel(Table, frozen=True):
@@ -378,6 +336,8 @@ class Model(Table, frozen=True):
     """Who answers: `provider/model`, or the name of a model."""
     fallback: tuple[Name, ...] = ()
     """Who answers, in this order, when no target did."""
+    on_loss: OnLoss | None = None
+    """As of a provider's model; counts before what is said there."""
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -434,6 +394,10 @@ class Config(Table, frozen=True):
     """Names callers may ask for."""
     routing: Routing = Routing()
     """Which provider answers for a model that `models` does not name."""
+    provider_types: Annotated[tuple[ProviderType, ...], Meta(extra={"by_name": True})] = ()
+    """Provider types of one's own."""
+    catalog: Catalog = Catalog()
+    """Rows of the provider catalogue that are laid over the built-in ones."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

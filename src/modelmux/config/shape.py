@@ -15,7 +15,8 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from modelmux.config.marks import bare, is_secret, limits, marks
-from modelmux.config.schema import Config, Table
+from modelmux.config.schema import Config
+from modelmux.config.table import Table
 
 _NOUNS: Mapping[object, str] = {
     bool: "true or false",

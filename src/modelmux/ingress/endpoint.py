@@ -32,7 +32,13 @@ MAX_LOSSES_BYTES = 2048
 _MAX_LOSS_CHARS = 256
 _BETWEEN = b"; "
 
-_TRAVELLING = ("anthropic-beta", "idempotency-key", "x-client-request-id")
+_TRAVELLING = (
+    "anthropic-beta",
+    "http-referer",
+    "idempotency-key",
+    "x-client-request-id",
+    "x-title",
+)
 """Header fields of a caller's that a provider may ask for: its row of the catalogue decides. Beside
 them go credentials that are not ours, which only `auth = "passthrough"` sends on."""
 

@@ -18,6 +18,7 @@ _WANTED: Mapping[bytes, str] = {
         "anthropic-version",
         "authorization",
         "content-encoding",
+        "http-referer",
         "idempotency-key",
         "openai-organization",
         "openai-project",
@@ -30,6 +31,7 @@ _WANTED: Mapping[bytes, str] = {
         "x-modelmux-timeout",
         "x-request-id",
         "x-stainless-lang",
+        "x-title",
     )
 }
 """The header fields that some endpoint reads. All others are dropped at the door."""

@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from modelmux.ir.parts import Modality
 
-ReasoningStyle = Literal["none", "effort", "budget", "adaptive"]
-"""How a model is told to think: not at all, by a word, by a token budget, or by itself."""
+ReasoningStyle = Literal["none", "effort", "budget", "adaptive", "switch"]
+"""How a model is told to think: not at all, by a word, by a token budget, by itself, or by yes or
+no (Qwen's `enable_thinking`)."""
 
 
 class Profile(Struct, frozen=True):
@@ -47,6 +48,8 @@ class Profile(Struct, frozen=True):
     """Gemini 3: calls in the history are refused without the signature of their thought."""
     tool_ids: bool = True
     """Gemini: calls and results may have ids. Vertex pairs them by place and refuses ids."""
+    beside_tool_results: Literal["anything", "text_and_images", "nothing"] = "anything"
+    """What a turn may hold beside the results of tools."""
     stream_usage: bool = True
     """The server understands `stream_options.include_usage`."""
     custom_tools: bool = False

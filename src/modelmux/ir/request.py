@@ -14,6 +14,9 @@ Role = Literal["system", "developer", "user", "assistant"]
 LossKind = Literal["tuning", "content"]
 """`tuning`: the answer may differ in style or cost. `content`: something said is not heard."""
 
+OnLoss = Literal["refuse", "warn"]
+"""What is done where content would be lost: the call is refused, or goes on and says so."""
+
 
 class Envelope(Struct, frozen=True):
     """What must be known of a body to send it on without decoding the rest."""

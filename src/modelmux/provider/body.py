@@ -9,6 +9,7 @@ from msgspec import Raw
 from modelmux.errors import InvalidRequest
 from modelmux.ir.request import Loss
 from modelmux.provider.catalog import ProviderRow
+from modelmux.provider.quirks import MARKS, QUIRKS
 from modelmux.wire import extra
 
 _SCOPE: Final = "cache_control.scope"
@@ -30,6 +31,14 @@ class BodyEdits:
         self._fields = {name: Raw(msgspec.json.encode(value)) for name, value in row.body.items()}
         self._fields_out = tuple(name for name in row.unsupported if name != _SCOPE)
         self._strips_scope = _SCOPE in row.unsupported
+        self._omitted = row.omit
+        self._renamed = row.rename
+        self._quirks = [QUIRKS[name] for name in row.quirks]
+        named = (*self._fields_out, *row.omit, *row.rename)
+        self._marks = (
+            *(b'"%b"' % name.encode() for name in named),
+            *(MARKS[name] for name in row.quirks),
+        )
 
     def apply(
         self, body: bytes, *, drops_model: bool = False, betas: Iterable[str] = ()
@@ -45,7 +54,7 @@ class BodyEdits:
             InvalidRequest: `body` is not a JSON object.
         """
         betas = tuple(betas)
-        if not (self._fields or self._fields_out or self._strips_scope or drops_model or betas):
+        if not (self._fields or drops_model or betas or self._concerns(body)):
             return body, ()
         try:
             fields = _object.decode(body)
@@ -54,8 +63,17 @@ class BodyEdits:
             if self._strips_scope and b'"scope"' in body:
                 _without_scope(fields, losses)
             return msgspec.json.encode(fields), tuple(losses)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except extra.MALFORMED as error:
             raise extra.invalid(error, error=InvalidRequest) from None
+
+    def _concerns(self, body: bytes) -> bool:
+        """Whether `body` may hold what is to be changed. Quick; may err towards yes."""
+        if self._strips_scope and b'"scope"' in body:
+            return True
+        for mark in self._marks:  # noqa: SIM110 - for most providers there are none
+            if mark in body:
+                return True
+        return False
 
     def _edit(self, fields: _Object, *, drops_model: bool, betas: tuple[str, ...]) -> list[Loss]:
         losses: list[Loss] = []
@@ -65,6 +83,14 @@ class BodyEdits:
                 losses.append(Loss(f"/{extra.escape(name)}", _REASON))
         if drops_model:
             fields.pop("model", None)
+        for name in self._omitted:
+            fields.pop(name, None)
+        for name, other in self._renamed.items():
+            raw = fields.pop(name, _NULL)
+            if bytes(raw) != b"null":
+                fields[other] = raw
+        for quirk in self._quirks:
+            quirk(fields, losses)
         fields.update(self._fields)
         if betas:
             said = _strings.decode(fields.get(_BETAS, Raw(b"[]")))

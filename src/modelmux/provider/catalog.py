@@ -21,14 +21,30 @@ from msgspec.structs import replace
 from modelmux.errors import ConfigError
 from modelmux.ir.parts import Modality
 from modelmux.ir.profile import UNKNOWN, Profile, ReasoningStyle
+from modelmux.ir.request import OnLoss
 from modelmux.provider.price import Price
 
 _FILE: Final = Path(__file__).with_name("catalog.toml")
 _DATED: Final = re.compile(r"[-@](?:\d{8}|\d{4}-\d\d-\d\d)$")
 """How a snapshot is told from its model: `-20251001`, `@20251001`, `-2026-03-17`."""
 
-AuthStyle = Literal["bearer", "x-api-key", "x-goog-api-key", "google", "none"]
-"""How a provider wants to be shown a credential."""
+AuthStyle = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "google", "aws", "none"]
+"""How a provider wants to be shown a credential. `aws`: a signature, or a bearer's key."""
+
+Framing = Literal["", "aws"]
+"""How a stream's events are wrapped where that is not as its wire has it. `aws`: in frames of
+Amazon's event stream, `{"bytes": …}` each."""
+
+Quirk = Literal[
+    "mistral_tool_ids",
+    "assistant_after_tools",
+    "tool_results_in_order",
+    "no_empty_tool_calls",
+    "no_nulls",
+    "no_forced_tools_while_thinking",
+    "one_choice",
+]
+"""Edits of bodies that a field's name does not say: `provider/quirks.py` has them."""
 
 Tokens = Annotated[int, Meta(ge=0)]
 
@@ -54,6 +70,7 @@ class ProfileRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format_with_tools: bool | UnsetType = UNSET
     signed_calls: bool | UnsetType = UNSET
     tool_ids: bool | UnsetType = UNSET
+    beside_tool_results: Literal["anything", "text_and_images", "nothing"] | UnsetType = UNSET
     stream_usage: bool | UnsetType = UNSET
     custom_tools: bool | UnsetType = UNSET
     tools_wire: str | UnsetType = UNSET
@@ -77,6 +94,8 @@ class ModelRow(ProfileRow, frozen=True):
     upstream: str = ""
     """What the provider calls it; empty: the same."""
     price: Price | None = None
+    on_loss: OnLoss | None = None
+    """What is done where content would be lost on the way to it; `None`: refused."""
 
     @property
     def is_glob(self) -> bool:
@@ -106,6 +125,21 @@ class Betas(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Under another name, before anything else is decided."""
 
 
+class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Models of a provider that it offers by another API. What it leaves out is the row's."""
+
+    models: tuple[str, ...]
+    """Globs of what the provider calls them."""
+    wires: tuple[WireRow, ...] | None = None
+    auth: AuthStyle | None = None
+    forward: tuple[str, ...] | None = None
+    betas: Betas | None = None
+    body: Mapping[str, str] | None = None
+    omit: tuple[str, ...] | None = None
+    unsupported: tuple[str, ...] | None = None
+    framing: Framing | None = None
+
+
 class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider type. The defaults are those of a server that copies OpenAI's chat API."""
 
@@ -129,9 +163,22 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """For those who take `anthropic-beta`."""
     body: Mapping[str, str] = {}
     """Top-level fields set in every body."""
+    rename: Mapping[str, str] = {}
+    """Top-level fields that it calls something else; where both are there, the first wins."""
+    omit: tuple[str, ...] = ()
+    """Top-level fields taken out of every body, because they are said in another way."""
     unsupported: tuple[str, ...] = ()
     """Top-level fields taken out of every body and declared lost. `cache_control.scope` means
     that field of each cache marker."""
+    quirks: tuple[Quirk, ...] = ()
+    """What else is done to every body, in this order."""
+    retried_codes: tuple[str, ...] = ()
+    """Codes of a 400 that another try may not meet: the model's mistake and not the caller's."""
+    framing: Framing = ""
+    dated: str = ""
+    """The type whose row counts instead where a provider says an `api_version`."""
+    families: tuple[Family, ...] = ()
+    """Models that it offers in another way; the first that a name matches counts."""
     env: Mapping[str, tuple[str, ...]] = {}
     """Settings by name, each with the variables that give it, the first that is set winning.
     Where all are given, the provider is on without a configuration."""
@@ -141,9 +188,30 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The type that a configuration names, where that one is made of several rows."""
     models_from: str = ""
     """The type whose models it hosts too, at prices of its own."""
+    model_prefix: str = ""
+    """What stands before the names of those here."""
     profile: ProfileRow = ProfileRow()
     """What holds for all of its models."""
     models: tuple[ModelRow, ...] = ()
+
+    def family(self, model: str) -> int:
+        """Which of `families` a model is of, as the provider calls it; -1: none."""
+        for index, family in enumerate(self.families):
+            if any(fnmatchcase(model, glob) for glob in family.models):
+                return index
+        return -1
+
+    def of_family(self, index: int) -> "ProviderRow":
+        """The row as it is for one of `families`; -1: for all other models."""
+        if index < 0:
+            return self
+        family = self.families[index]
+        said = {
+            name: value
+            for name in Family.__struct_fields__
+            if name != "models" and (value := getattr(family, name)) is not None
+        }
+        return replace(self, **said)
 
     def settings(self, environ: Mapping[str, str]) -> dict[str, str] | None:
         """What the environment says of this provider; `None` if that does not switch it on."""
@@ -169,7 +237,8 @@ class Models:
     @property
     def rows(self) -> tuple[ModelRow, ...]:
         """Rows of single models, the configuration's first; of globs, only what it says."""
-        return (*self._said, *(row for row in self._known if not row.is_glob))
+        known = {row.name: row for row in self._known if not row.is_glob}
+        return (*self._said, *known.values())
 
     def upstream(self, model: str) -> str:
         """What the provider calls the model that callers ask for as `model`."""
@@ -182,6 +251,13 @@ class Models:
         for row in self._matching(model):
             profile = row.over(profile)
         return profile
+
+    def on_loss(self, model: str) -> OnLoss | None:
+        """What is done where content would be lost on the way to it; `None`: nobody says."""
+        found: OnLoss | None = None
+        for row in self._matching(model):
+            found = row.on_loss or found
+        return found
 
     def price(self, model: str) -> Price | None:
         """What the model costs; `None`: not known."""
@@ -219,11 +295,41 @@ class Catalogue:
     def __init__(self, rows: Iterable[ProviderRow]) -> None:
         """Take `rows`; the types that rows refer to must be among them."""
         given = {row.type: row for row in rows}
+        for row in given.values():
+            for other in (row.like, row.models_from):
+                if other and other not in given:
+                    raise KeyError(other)
+        self._given = given
         self._rows = {type_: _inherited(row, given) for type_, row in given.items()}
         self._bases: dict[str, Profile] = {}
         for type_, row in given.items():
             base = given[row.like].profile.over(UNKNOWN) if row.like else UNKNOWN
             self._bases[type_] = row.profile.over(base)
+
+    def with_rows(self, rows: Iterable[ProviderRow]) -> "Catalogue":
+        """This catalogue with more types, and more models of the types there are.
+
+        What a row says of a model that is known comes in the place of what was known.
+
+        Raises:
+            ConfigError: A row says of a known type what only its own row can, or refers to none.
+        """
+        given = dict(self._given)
+        for row in rows:
+            known = given.get(row.type)
+            if known is None:
+                given[row.type] = row
+                continue
+            if replace(row, models=()) not in (ProviderRow(type=row.type), _bare(known)):
+                raise ConfigError(
+                    f"the type {row.type!r} is known: of it, only models can be told anew",
+                    hint="give another name to a type of your own",
+                )
+            given[row.type] = replace(known, models=(*known.models, *row.models))
+        try:
+            return Catalogue(given.values())
+        except KeyError as error:
+            raise ConfigError(f"there is no provider type {error}") from error
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -270,13 +376,34 @@ def _inherited(row: ProviderRow, given: Mapping[str, ProviderRow]) -> ProviderRo
         base = given[row.like]
         row = replace(row, wires=row.wires or base.wires, forward=row.forward or base.forward)
     if row.models_from:
-        hosted = (replace(model, price=None) for model in given[row.models_from].models)
+        hosted = (
+            replace(model, price=None, name=row.model_prefix + model.name)
+            for model in given[row.models_from].models
+        )
         row = replace(row, models=(*hosted, *row.models))
     return row
 
 
+def _bare(row: ProviderRow) -> ProviderRow:
+    return replace(row, models=())
+
+
 class _File(Struct, forbid_unknown_fields=True):
     providers: tuple[ProviderRow, ...]
+
+
+def parse_rows(text: str) -> tuple[ProviderRow, ...]:
+    """Rows of a catalogue from TOML.
+
+    Raises:
+        ConfigError: It is not TOML, or says what no row can say.
+    """
+    try:
+        # As decimals: a price of 0.1 is not the nearest binary fraction.
+        table = tomllib.loads(text, parse_float=Decimal)
+        return msgspec.convert(table, _File).providers
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"the provider catalogue cannot be read: {error}") from error
 
 
 def parse(text: str) -> Catalogue:
@@ -286,11 +413,7 @@ def parse(text: str) -> Catalogue:
         ConfigError: It is not TOML, or says what no row can say.
     """
     try:
-        # As decimals: a price of 0.1 is not the nearest binary fraction.
-        table = tomllib.loads(text, parse_float=Decimal)
-        return Catalogue(msgspec.convert(table, _File).providers)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"the provider catalogue cannot be read: {error}") from error
+        return Catalogue(parse_rows(text))
     except KeyError as error:
         message = f"the provider catalogue refers to a type it does not have: {error}"
         raise ConfigError(message) from error

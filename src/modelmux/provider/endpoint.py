@@ -42,12 +42,14 @@ class Endpoint:
             base_url: Where its API is, with or without the version segment, and also with an
                 operation's path behind it; empty: what the catalogue says.
             extra_headers: Header fields of the configuration; they win over the catalogue's.
-            settings: What paths have in braces beside the model (`project`, `location`, …).
+            settings: What paths, and the catalogue's URL, have in braces beside the model
+                (`project`, `location`, `region`, …).
 
         Raises:
             ConfigError: The URL cannot be used, a header field is none, or a setting is missing.
         """
-        self.origin: Origin = _place(row, base_url or row.base_url)
+        settings = settings or {}
+        self.origin: Origin = _place(row, base_url or _filled(row.base_url, settings))
         self._prefix = self.origin.path
         self.fields = headers.block(
             {"content-type": "application/json", "user-agent": f"modelmux/{__version__}"},
@@ -58,7 +60,7 @@ class Endpoint:
         self._templates: dict[tuple[str, str, bool], str] = {}
         self._by_model: dict[tuple[str, str, bool, str], bytes] = {}
         for wire in row.wires:
-            self._add(wire, settings or {})
+            self._add(wire, settings)
 
     @property
     def has_models_in_paths(self) -> bool:

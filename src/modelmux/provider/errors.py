@@ -17,6 +17,7 @@ from modelmux.provider.retry_after import retry_after_s, span_s
 from modelmux.target.failures import error_of
 from modelmux.transport.base import Headers
 from modelmux.wire.base import Wire
+from modelmux.wire.bedrock_converse import errors as bedrock_errors
 
 MAX_ERROR_BODY_BYTES: Final = 65_536
 """Longest error body that is read and passed on; what is longer is no API's answer."""
@@ -87,8 +88,10 @@ def error_from(
     if not 400 <= status < 600:
         return ProtocolViolation(f"expected an answer, got status {status}", status=status)
     body = _unwrapped(body)
-    google = _google(status, body)
-    failure = google or wire.decode_error(status, body[:MAX_ERROR_BODY_BYTES])
+    foreign = _google(status, body) or _amazon(status, headers, body)
+    failure = foreign or wire.decode_error(status, body[:MAX_ERROR_BODY_BYTES])
+    if foreign is not None:
+        status = foreign.status
     told_s = retry_after_s(headers, unix_time)
     kind = _kind(status, failure)
     message = quoted(failure.message, about_keys=kind in _KEY_KINDS)
@@ -104,7 +107,7 @@ def error_from(
     if isinstance(error, Rejected):
         error.kind = failure.kind
         # What is not of the wire's own shape is said again in it, and so is what shows a key.
-        if google is None and _passes(body, wire, failure):
+        if foreign is None and _passes(body, wire, failure):
             error.body, error.wire = body, wire.name
     return error
 
@@ -139,7 +142,7 @@ def _kind(status: int, failure: Failure) -> ErrorKind:
             return "billing" if kind == "billing" else "rate_limit"
         case 503 | 529:
             return "overloaded"
-        case 409:
+        case 409 | 424:  # 424: Amazon's, for a model that failed
             return "unavailable"
         case _ if status >= 500:
             return kind if kind in _BUSY_KINDS else "unavailable"
@@ -184,3 +187,15 @@ def _google(status: int, body: bytes) -> Failure | None:
         status=status,
         retry_after_s=max(delays, default=None),
     )
+
+
+def _amazon(status: int, headers: Headers, body: bytes) -> Failure | None:
+    """An error of Amazon's own front end: its type is in a header, its words are in the body."""
+    told = next((value for name, value in headers if name.lower() == b"x-amzn-errortype"), None)
+    if told is None:
+        return None
+    failure = bedrock_errors.decode(status, body[:MAX_ERROR_BODY_BYTES], told.decode("latin-1"))
+    if failure.kind == "authentication":
+        # Amazon says 403, which others say of keys that are good for something else.
+        return replace(failure, status=401)
+    return failure

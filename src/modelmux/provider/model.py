@@ -1,12 +1,12 @@
 """A provider's model as a target: encode, authorise, send, and say what came of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from modelmux.errors import TargetError, Unrepresentable
+from modelmux.errors import Rejected, TargetError, Unrepresentable
 from modelmux.ir.profile import Profile
-from modelmux.ir.request import Encoded, Envelope, Loss
+from modelmux.ir.request import Encoded, Envelope, Loss, OnLoss
 from modelmux.provider import estimate, operation
 from modelmux.provider.admission import Admission, Entry
 from modelmux.provider.body import BodyEdits
@@ -18,11 +18,14 @@ from modelmux.provider.operation import Answered
 from modelmux.target.call import Call
 from modelmux.target.chunks import Chunks
 from modelmux.target.reply import Reply, Whole
-from modelmux.transport.base import HttpClient, HttpResponse, Timeouts
+from modelmux.transport.base import Headers, HttpClient, HttpResponse, Timeouts
 from modelmux.wire.base import Wire
+from modelmux.wire.framing import eventstream
 
 MAX_RESPONSE_BYTES = 128 * 1024 * 1024
 """Largest whole answer: a dozen generated images in Base64 come to about 50 MB."""
+
+_REQUEST_IDS = (b"x-request-id", b"x-amzn-requestid")
 
 MAX_ERROR_BYTES = 1024 * 1024
 """Largest error answer that is read; no API's comes near it."""
@@ -39,6 +42,18 @@ class Credentials(Protocol):
     """Header fields of the caller's that go upstream in place of ours."""
 
     def __call__(self, headers: Mapping[str, str], /) -> bytes: ...
+
+
+class Signer(Protocol):
+    """Shows a credential by signing with it what is sent, where a provider wants that."""
+
+    def __call__(self, head: bytes, body: bytes, block: bytes, /) -> bytes:
+        """Header fields for one request, made of what the credential gave as its block."""
+        ...
+
+    def learn(self, status: int, headers: Headers, /) -> bool:
+        """Whether the same request, signed anew, may be taken after this refusal of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +76,12 @@ class Host:
     unix_time: Callable[[], float]
     passthrough: Credentials | None = None
     """Takes the caller's own credentials, where those are to be used instead of ours."""
+    sign: Signer | None = None
+    """Makes header fields of a credential's block, which is then not sent itself."""
+    unwrap: Callable[[AsyncIterator[bytes], Wire], AsyncIterator[bytes]] | None = None
+    """Takes a stream out of frames that are not its wire's own."""
+    retried_codes: frozenset[str] = frozenset()
+    """Codes of a 400 that another try may not meet."""
 
     @property
     def ring(self) -> KeyRing:
@@ -71,9 +92,16 @@ class Host:
 class ModelTarget:
     """One model of one provider."""
 
-    __slots__ = ("_host", "name", "profile", "upstream")
+    __slots__ = ("_host", "_on_loss", "name", "profile", "upstream")
 
-    def __init__(self, host: Host, model: str, upstream: str, profile: Profile) -> None:
+    def __init__(
+        self,
+        host: Host,
+        model: str,
+        upstream: str,
+        profile: Profile,
+        on_loss: OnLoss | None = None,
+    ) -> None:
         """Make the target.
 
         Args:
@@ -81,7 +109,10 @@ class ModelTarget:
             model: The name callers know it by.
             upstream: The provider's name for it.
             profile: What it can do and needs.
+            on_loss: What is done where content would be lost and the call does not say;
+                `None`: it is refused.
         """
+        self._on_loss = on_loss
         self.name = f"{host.name}/{model}"
         self.upstream = upstream
         self.profile = profile
@@ -110,14 +141,16 @@ class ModelTarget:
             betas=forwarded.body_betas,
         )
         losses = (*encoded.losses, *forwarded.losses, *edit_losses)
-        if losses:
+        if losses and (call.on_loss or self._on_loss) != "warn":
             self._refuse_content(losses)
         head = host.endpoint.head(wire.name, asked, stream=stream, model=self.upstream)
         response, attempts, secret, entry = await self._exchange(
             call, wire, head + forwarded.block, body
         )
         source: Chunks | Whole
-        if _is_stream(response, wire, asked=stream):
+        if host.unwrap is not None and _is_wrapped(response):
+            source = Chunks(wire, host.unwrap(response, wire))
+        elif _is_stream(response, wire, asked=stream):
             source = Chunks(wire, response)
         else:
             whole = await self._read(call, response, attempts, entry)
@@ -131,6 +164,7 @@ class ModelTarget:
             renamed=call.operation == "chat" and self.upstream != call.envelope.model,
         )
         reply.on_end(entry.ended)
+        reply.fallback_id = call.id
         reply.answered_at_s = int(host.unix_time())
         reply.attempts = attempts
         reply.credential = secret
@@ -138,7 +172,7 @@ class ModelTarget:
         if upstream_id is not None:
             reply.headers = {b"request-id": upstream_id}
         else:
-            upstream_id = response.header(b"x-request-id") or b""
+            upstream_id = _first(response, _REQUEST_IDS)
         reply.upstream_id = upstream_id.decode("latin-1")
         return reply
 
@@ -210,7 +244,7 @@ class ModelTarget:
             key, started, block = entry.key, host.now(), b""
             try:
                 block = await self._credentials(call, key)
-                response = await host.client.send(head + block, body, host.timeouts, call.deadline)
+                response = await self._ask(call, head, body, block)
                 entry.heard(response.headers)
                 if 200 <= response.status < 300:
                     if key is not None:
@@ -233,6 +267,20 @@ class ModelTarget:
             finally:
                 call.meter.waited_s += host.now() - started
 
+    async def _ask(self, call: Call, head: bytes, body: bytes, block: bytes) -> HttpResponse:
+        """The answer to one try. Raises as `HttpClient.send` does."""
+        host = self._host
+        sign, send = host.sign, host.client.send
+        if sign is None:
+            return await send(head + block, body, host.timeouts, call.deadline)
+        signed = head + sign(head, body, block)
+        response = await send(signed, body, host.timeouts, call.deadline)
+        if sign.learn(response.status, response.headers):
+            await response.aclose()
+            signed = head + sign(head, body, block)
+            response = await send(signed, body, host.timeouts, call.deadline)
+        return response
+
     async def _credentials(self, call: Call, key: Key | None) -> bytes:
         if key is not None:
             return key.credential.block() or await key.credential.refresh()
@@ -249,7 +297,7 @@ class ModelTarget:
             await response.aclose()
         if secret := _secret(block):
             body = body.replace(secret, _MASK)
-        return error_from(
+        error = error_from(
             response.status,
             response.headers,
             body,
@@ -257,6 +305,10 @@ class ModelTarget:
             unix_time=host.unix_time(),
             passthrough=host.passthrough is not None,
         )
+        if isinstance(error, Rejected) and error.upstream_code in host.retried_codes:
+            code = error.upstream_code
+            return TargetError(error.message, status=response.status, upstream_code=code)
+        return error
 
     async def _read(self, call: Call, response: HttpResponse, attempts: int, entry: Entry) -> bytes:
         started = self._host.now()
@@ -287,3 +339,18 @@ def _is_stream(response: HttpResponse, wire: Wire, *, asked: bool) -> bool:
         return asked
     expected = wire.stream_type(_STREAMED).partition(b";")[0]
     return content_type.lower().startswith(expected)
+
+
+def _first(response: HttpResponse, names: Sequence[bytes]) -> bytes:
+    """The first header field there is of some."""
+    for name in names:
+        value = response.header(name)
+        if value is not None:
+            return value
+    return b""
+
+
+def _is_wrapped(response: HttpResponse) -> bool:
+    """Whether the answer is a stream in frames that are not its wire's own."""
+    content_type = response.header(b"content-type") or b""
+    return content_type.lower().startswith(eventstream.MEDIA_TYPE)

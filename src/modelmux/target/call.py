@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from modelmux.ir import custom, signed_ids
 from modelmux.ir.profile import UNKNOWN, Profile
-from modelmux.ir.request import Encoded, Envelope, Request
+from modelmux.ir.request import Encoded, Envelope, OnLoss, Request
 from modelmux.ir.restore import Restore
 from modelmux.wire.base import Operation, Wire
 
@@ -40,6 +40,8 @@ class Caller(Struct, frozen=True):
     """More names and globs, of which one must fit too: what the listener allows. Empty: all."""
     priority: Priority = "normal"
     """The highest class of its calls."""
+    on_loss: OnLoss | None = None
+    """What is done where content of its calls would be lost; `None`: others decide."""
 
 
 ANONYMOUS = Caller()
@@ -106,6 +108,7 @@ class Call:
         peer: Where the call came in, and whom the system says it is from.
         may_wait: Whether a target without room for it may keep it waiting. If not, it is to say
             so at once, because somebody else may have room.
+        on_loss: What is done where content would be lost; `None`: the target decides.
     """
 
     __slots__ = (
@@ -120,6 +123,7 @@ class Call:
         "may_wait",
         "meter",
         "model",
+        "on_loss",
         "operation",
         "parent_id",
         "peer",
@@ -151,6 +155,7 @@ class Call:
         self.fields: Sequence[tuple[bytes, bytes]] = ()
         self.peer = UNKNOWN_PEER
         self.may_wait = True
+        self.on_loss: OnLoss | None = caller.on_loss
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -214,6 +219,14 @@ class Call:
         changed.deadline = deadline
         return changed
 
+    def with_loss_policy(self, on_loss: OnLoss) -> "Call":
+        """The same call, with what is to be done about losses unless its caller's key says."""
+        if self.on_loss is not None:
+            return self
+        changed = self._copy()
+        changed.on_loss = on_loss
+        return changed
+
     def step(self, *, may_wait: bool = True) -> "Call":
         """The same call as one step of a composition, with an id of its own.
 
@@ -245,6 +258,7 @@ class Call:
         made.fields = self.fields
         made.peer = self.peer
         made.may_wait = self.may_wait
+        made.on_loss = self.on_loss
         made._raw = self._raw
         made._request = self._request
         return made

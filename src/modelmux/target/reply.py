@@ -52,6 +52,7 @@ class Reply:
 
     Attributes:
         target: Name of the target that answered.
+        fallback_id: The answer's id where its wire has none.
         answered_at_s: Unix time of the answer, for wires that want one from wires that have none.
         attempts: How many times a target was tried for this answer.
         losses: What of the request the target did not hear.
@@ -75,6 +76,7 @@ class Reply:
         "attempts",
         "complete",
         "credential",
+        "fallback_id",
         "headers",
         "losses",
         "summary",
@@ -110,6 +112,7 @@ class Reply:
         self._ended = False
         self._relay: StreamRelay | None = None
         self.target = target
+        self.fallback_id = ""
         self.answered_at_s = 0
         self.attempts = 1
         self.losses = losses
@@ -271,6 +274,8 @@ class Reply:
             response = restore_response(response, self._restore)
         if not response.created_at_s:
             response = replace(response, created_at_s=self.answered_at_s)
+        if not response.id:
+            response = replace(response, id=self.fallback_id)
         self._source = response
         return response
 
@@ -318,8 +323,12 @@ class Reply:
             match event:
                 case ev.Start(usage=usage, created_at_s=created_at_s):
                     self.summary = Summary(usage)
-                    if not created_at_s:
-                        batch[index] = replace(event, created_at_s=self.answered_at_s)
+                    if not (created_at_s and event.id):
+                        batch[index] = replace(
+                            event,
+                            created_at_s=created_at_s or self.answered_at_s,
+                            id=event.id or self.fallback_id,
+                        )
                 case ev.Finish(reason=reason, usage=usage):
                     self.summary = Summary(usage, reason)
                     self.complete = True

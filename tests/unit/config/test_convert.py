@@ -7,7 +7,8 @@ from modelmux.config.document import parse
 from modelmux.config.expand import Expansion
 from modelmux.config.origin import Branch
 from modelmux.config.problem import Report
-from modelmux.config.schema import Config, ProviderModel, WeightedTarget
+from modelmux.config.rows import ProviderModel
+from modelmux.config.schema import Config, WeightedTarget
 
 
 def converted(

@@ -5,17 +5,8 @@ from decimal import Decimal
 import pytest
 
 from modelmux.config.providers import MAX_TARIFFS, Builder, Built, Clocks
-from modelmux.config.schema import (
-    Auth,
-    Config,
-    KeyLimits,
-    Limits,
-    Price,
-    Provider,
-    ProviderModel,
-    Vertex,
-    VertexModel,
-)
+from modelmux.config.rows import Price, ProviderModel
+from modelmux.config.schema import Auth, Config, KeyLimits, Limits, Provider, Vertex, VertexModel
 from modelmux.errors import ConfigError, Interrupted
 from modelmux.ir.response import Usage
 from modelmux.provider import catalog, quota

@@ -61,9 +61,9 @@ def _block(style: AuthStyle, secret: str) -> bytes:
             hint="copy it again; quotes and the word Bearer are not part of it",
         )
     match style:
-        case "bearer" | "google":
+        case "bearer" | "google" | "aws":
             return headers.field("authorization", f"Bearer {secret}")
-        case "x-api-key" | "x-goog-api-key":
+        case "x-api-key" | "api-key" | "x-goog-api-key":
             return headers.field(style, secret)
         case "none":
             raise ConfigError("the provider takes no API key", hint="leave api_key out")

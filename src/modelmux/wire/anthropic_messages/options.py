@@ -93,7 +93,7 @@ def thinking(
         case "none":
             losses.append(Loss("/reasoning", "the model does not think"))
             return Thinking(limit)
-        case "effort" | "adaptive":
+        case "effort" | "adaptive" | "switch":
             if options.budget_tokens is not None:
                 reason = "the model is told how hard to think, not how long"
                 losses.append(Loss("/reasoning/budget_tokens", reason))
