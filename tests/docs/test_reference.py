@@ -329,6 +329,7 @@ def _template(path: ast.expr, function: ast.FunctionDef) -> str:
         ("To Anthropic's API", "wire/anthropic_messages"),
         ("To Gemini's API", "wire/gemini"),
         ("To Amazon's Converse API", "wire/bedrock_converse"),
+        ("To Cohere's API", "wire/cohere_chat"),
         ("Anywhere", "provider"),
     ],
 )

@@ -12,7 +12,7 @@ from modelmux.ingress.health import Health
 from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.listing import ModelsDoor
 from modelmux.ingress.routes import Methods, Routes, Table
-from modelmux.wire import anthropic_messages, gemini, openai_chat
+from modelmux.wire import anthropic_messages, cohere_chat, gemini, openai_chat
 from modelmux.wire.base import Wire
 
 NewId = Callable[[], str]
@@ -92,6 +92,11 @@ def _model_doors(
     }
     for prefix in ("/v1", "/models/v1"):
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
+    exact |= {
+        "/v2/chat": {"POST": ModelDoor(cohere_chat.WIRE, current, new_id, now)},
+        "/v2/embed": {"POST": ModelDoor(cohere_chat.WIRE, current, new_id, now, "embeddings")},
+        "/v2/rerank": {"POST": ModelDoor(cohere_chat.WIRE, current, new_id, now, "rerank")},
+    }
     ask = gemini_doors.doors(current, new_id, now)
     exact["/v1beta/models"] = {"GET": models}
     # Google's SDK asks below `/v1` too, where OpenAI's has its list of models.
@@ -124,6 +129,8 @@ def _dialect(request: HttpRequest) -> Wire:
     headers, path = request.headers, request.path
     if "/messages" in path or "anthropic-version" in headers:
         return anthropic_messages.WIRE
+    if path.startswith("/v2/"):
+        return cohere_chat.WIRE
     if "/v1beta/" in path or "x-goog-api-key" in headers or "x-goog-api-client" in headers:
         return gemini.WIRE
     if request.method == "POST" and "/models/" in path.removeprefix("/models"):

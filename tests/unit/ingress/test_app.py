@@ -103,6 +103,15 @@ def test_anthropics_messages_are_answered_in_their_shape(prefix: str):
     assert got["content"] == [{"type": "text", "text": "Hello"}]
 
 
+def test_coheres_chat_is_answered_in_its_shape():
+    got = said(App().ask("POST", "/v2/chat", QUESTION))
+    assert got["message"]["content"] == [{"type": "text", "text": "Hello"}]
+
+
+def test_a_refusal_of_coheres_is_a_message():
+    assert set(said(App().ask("GET", "/v2/chat"))) == {"message"}
+
+
 @PREFIXES
 def test_tokens_are_counted(prefix: str):
     question = {name: value for name, value in QUESTION.items() if name != "max_tokens"}

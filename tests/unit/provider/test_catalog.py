@@ -16,7 +16,7 @@ PROMISED = {
     "openai_compatible", "openai", "azure", "azure_foundry", "anthropic", "vertex", "gemini",
     "bedrock", "huggingface", "mistral", "groq", "deepseek", "xai", "openrouter", "together",
     "fireworks", "cerebras", "perplexity", "dashscope", "moonshot", "zhipu", "minimax", "ollama",
-    "vllm", "sglang", "llamacpp", "lmstudio", "litellm", "modelmux", "echo",
+    "cohere", "vllm", "sglang", "llamacpp", "lmstudio", "litellm", "modelmux", "echo",
 }  # fmt: skip
 TYPES = BUILT_IN.types
 
