@@ -127,12 +127,13 @@ def decode(
     Raises:
         GatewayError: The error given: it is no item of its type.
     """
-    try:
-        plain = schema.plain_item.decode(raw)
-    except extra.MALFORMED:
-        pass  # there is more to it
-    else:
-        return Message(plain.role, (Text(plain.content),), bare=plain.role != "assistant")
+    if not answers:
+        try:
+            plain = schema.plain_item.decode(raw)
+        except extra.MALFORMED:
+            pass  # there is more to it
+        else:
+            return Message(plain.role, (Text(plain.content),), bare=plain.role != "assistant")
     try:
         item = schema.item.decode(raw)
         reading = Reading(raw, item, objects.decode(raw), at, error, answers)

@@ -19,8 +19,11 @@ from modelmux.wire.openai_responses.schema import NAME
 PREFIX = "resp_"
 """What the id of every answer of this API begins with."""
 
+WHOLE = "answer"
+"""The note of an answer of this wire: all of it, as it came."""
+
 _SAID = frozenset({"id", "object", "created_at", "model", "output"})
-"""Fields of an answer that the neutral response says; all others are kept as they came."""
+"""Fields of an answer that the neutral response says; all others go back as they came."""
 
 _UNDECIDED = frozenset({"queued", "in_progress"})
 
@@ -46,23 +49,6 @@ _DEFAULTS: Json = {
     "user": None,
 }
 """What an answer says of a request that did not say it."""
-
-
-_POINTERS = {
-    name: f"/{name}"
-    for name in (
-        *_DEFAULTS,
-        "completed_at",
-        "prompt_cache_key",
-        "safety_identifier",
-        "status",
-        "top_logprobs",
-        "usage",
-        "prompt_cache_retention",
-        "tool_usage",
-    )
-}
-"""The fields that most answers have; made once."""
 
 
 class _Seen(Struct):
@@ -94,7 +80,6 @@ def decode(body: bytes) -> Response:
     """
     try:
         r = schema.response.decode(body)
-        fields = objects.decode(body)
     except extra.MALFORMED as exc:
         raise extra.invalid(exc, "", ProtocolViolation) from None
     failure = failed(r.object, r.status, r.error, body)
@@ -117,7 +102,7 @@ def decode(body: bytes) -> Response:
         usage.decode(r.usage) or NO_USAGE,
         None,
         int(r.created_at or 0),
-        rest(fields),
+        Extra(NAME, {WHOLE: Raw(body)}),
     )
 
 
@@ -141,14 +126,19 @@ def asks(part: Part) -> bool:
     return isinstance(part, ToolCall)
 
 
-def rest(fields: dict[str, Raw]) -> Extra | None:
-    """The fields of an answer that the neutral response does not say."""
-    kept = {
-        _POINTERS.get(name) or f"/{extra.escape(name)}": raw
-        for name, raw in fields.items()
-        if name not in _SAID
-    }
-    return Extra(NAME, kept) if kept else None
+def kept(answer: Raw) -> Extra:
+    """What the end of a stream keeps of the answer: all that its events have not said."""
+    fields = objects.decode(answer)
+    said = {name: raw for name, raw in fields.items() if name not in _SAID}
+    return Extra(NAME, {WHOLE: Raw(msgspec.json.encode(said))})
+
+
+def rest(kept: Extra | None) -> dict[str, Raw]:
+    """The fields of an answer of this wire that the neutral response does not say."""
+    if kept is None or kept.wire != NAME or WHOLE not in kept.fields:
+        return {}
+    fields = objects.decode(kept.fields[WHOLE])
+    return {name: raw for name, raw in fields.items() if name not in _SAID}
 
 
 def failed(object_: str | None, status: str | None, error: Raw, body: bytes) -> Failure | None:
@@ -175,7 +165,7 @@ def encode(response: Response, envelope: Envelope) -> bytes:
         out["incomplete_details"] = {"reason": incomplete}
     if response.usage != NO_USAGE:
         out["usage"] = usage.encode(response.usage)
-    return msgspec.json.encode(extra.merge(out, response.extra, NAME))
+    return msgspec.json.encode({**out, **rest(response.extra)})
 
 
 def answer_name(given: str, envelope: Envelope) -> str:

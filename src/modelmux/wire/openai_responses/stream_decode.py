@@ -315,7 +315,6 @@ class Decoder:
 
     def _end(self, raw: Raw, out: list[Event]) -> None:
         r = schema.response.decode(raw)
-        fields = objects.decode(raw)
         self._start(raw, out)
         if not self._open:  # a server that streams nothing but the end
             for index, item in enumerate(r.output or ()):
@@ -325,7 +324,7 @@ class Decoder:
         incomplete = r.incomplete_details.reason if r.incomplete_details is not None else None
         found = usage.reason(r.status, incomplete, called=self._asks)
         counted = usage.decode(r.usage) or NO_USAGE
-        out.append(Finish(found, counted, extra=response.rest(fields)))
+        out.append(Finish(found, counted, extra=response.kept(raw)))
         self._ended = True
 
     def _fail(self, failure: Failure, out: list[Event]) -> None:

@@ -290,7 +290,7 @@ class Encoder:
         if incomplete is not None:
             whole["incomplete_details"] = {"reason": incomplete}
         whole["usage"] = usage.encode(event.usage) if event.usage != NO_USAGE else None
-        extra.merge(whole, event.extra, NAME)
+        whole |= response.rest(event.extra)
         return out + self._event(f"response.{status}", response=whole)
 
 
