@@ -169,11 +169,18 @@ class MethodNotAllowed(CallerError):
 
 
 class BodyTooLarge(CallerError):
-    """The body is larger than `server.max_body_bytes`."""
+    """The body is larger than `server.max_body_bytes`, or `server.max_upload_bytes`."""
 
     status = 413
     code = "request_too_large"
     kind: ErrorKind = "too_large"
+
+
+class NoRoom(GatewayError):
+    """The gateway could not keep a body on disk: there is no room, or no right to write."""
+
+    status = 507
+    code = "insufficient_storage"
 
 
 class UpgradeRequired(CallerError):

@@ -45,6 +45,8 @@ def play(request: Request) -> Sequence[Part]:
         return [http1.answer(200, {"object": "list", "data": []})]
     if request.target.endswith("/count_tokens"):
         return [http1.answer(200, {"input_tokens": INPUT_TOKENS})]
+    if "/audio/" in request.target:
+        return [http1.answer(200, {"text": TEXT})]
     if request.target.endswith("/embeddings"):
         texts = msgspec.json.decode(request.body, type=_Texts).input
         data = [{"index": at, "embedding": [0.5, -1.0]} for at in range(len(texts))]

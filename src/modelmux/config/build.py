@@ -22,7 +22,7 @@ from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.ingress.surface import ModelRow, Surface
 from modelmux.layer.peek import Peek
-from modelmux.layer.record import Recorder
+from modelmux.layer.record import Record, Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryPolicy
 from modelmux.layer.timeout import Timeout
 from modelmux.layer.watch import Watch
@@ -30,6 +30,7 @@ from modelmux.target.base import Layer, Target, compose
 from modelmux.target.call import Caller
 from modelmux.target.health import HealthBook
 from modelmux.target.registry import Registry
+from modelmux.wire.base import Operation
 
 
 def surface(
@@ -67,23 +68,33 @@ def surface(
     built.background, built.regions = router.background, router.regions
     if built.cache is not None:
         caching.add_semantic(config, built.cache, registry)
-    return (
-        Surface(
-            registry,
-            Keyring({_digest(key): caller(key) for key in config.keys}),
-            Streaming(
-                config.streaming.mode,
-                config.streaming.buffer_size,
-                config.streaming.chunk_timeout_ms / 1000,
-            ),
-            Journal(recorder, telemetry.log),
-            _rows(registry, built, int(time.time())),
-            load=_load(config, telemetry),
-            turns=lasting.turns(config.database),
-            debug=level(config) in {"trace", "debug"},
+    made = Surface(
+        registry,
+        Keyring({_digest(key): caller(key) for key in config.keys}),
+        Streaming(
+            config.streaming.mode,
+            config.streaming.buffer_size,
+            config.streaming.chunk_timeout_ms / 1000,
         ),
-        built,
+        Journal(recorder, telemetry.log),
+        _rows(registry, built, int(time.time())),
+        load=_load(config, telemetry),
+        turns=lasting.turns(config.database),
+        debug=level(config) in {"trace", "debug"},
     )
+    made.accounts = _accounts(built, recorder)
+    return made, built
+
+
+def _accounts(built: Built, recorder: Recorder) -> dict[tuple[str, Operation], dict[str, Target]]:
+    """Who keeps what belongs to no model. Not retried: what is kept would be there twice."""
+    made: dict[tuple[str, Operation], dict[str, Target]] = {}
+    for kind, offered in built.accounts.items():
+        ranked = sorted(offered, key=lambda each: each[0])
+        made[kind] = {
+            target.name.partition("/")[0]: Record(target, recorder=recorder) for _, target in ranked
+        }
+    return made
 
 
 def new_ids() -> Callable[[], str]:

@@ -188,7 +188,7 @@ _Leads = Mapping[str, Sequence[str]]
 def models(checked: Checked) -> None:
     """Every model leads to a target there is, and none to itself."""
     config = checked.config
-    leads = {model.name: (*model.target_names, *model.fallback) for model in config.models}
+    leads: _Leads = {model.name: _leads_to(model) for model in config.models}
     for index, model in enumerate(config.models):
         path: KeyPath = ("models", index)
         if not model.targets:
@@ -262,16 +262,16 @@ def _ring(leads: _Leads, name: str) -> list[str]:
     return []
 
 
+def _is_glob(name: str) -> bool:
+    return any(mark in name for mark in "*?[")
+
+
+NAME_RULES: tuple[Rule, ...] = (unique_names, providers, keys, models)
+
+
 def _leads_to(model: Model) -> tuple[str, ...]:
     """Everybody whom a model names."""
     said = model.fallback_for
     special = (*said.context_length, *said.content_policy, *said.capability)
     mirrors = (each if isinstance(each, str) else each.target for each in model.mirror)
     return (*model.target_names, *model.fallback, *special, *mirrors)
-
-
-def _is_glob(name: str) -> bool:
-    return any(mark in name for mark in "*?[")
-
-
-NAME_RULES: tuple[Rule, ...] = (unique_names, providers, keys, models)

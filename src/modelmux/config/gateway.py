@@ -167,6 +167,7 @@ class Gateway:
         self._check_health()
         for adapter in self._adapters:
             adapter.max_body_bytes = prepared.loaded.config.server.max_body_bytes
+            adapter.max_upload_bytes = prepared.loaded.config.server.max_upload_bytes
         return earlier
 
     async def retire(self, earlier: Generation) -> None:
@@ -360,9 +361,15 @@ class Gateway:
         self.start()
 
     def _application(self, routes: Routes) -> Adapter:
-        limit = self.loaded.config.server.max_body_bytes
+        server = self.loaded.config.server
         lifespan = Lifespan(self._start, self.aclose)
-        adapter = application(routes, limit, time.monotonic, lifespan)
+        adapter = application(
+            routes,
+            server.max_body_bytes,
+            time.monotonic,
+            lifespan,
+            max_upload_bytes=server.max_upload_bytes,
+        )
         self._adapters.append(adapter)
         return adapter
 

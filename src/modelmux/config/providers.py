@@ -10,7 +10,7 @@ from modelmux.config import vertex as vertex_names
 from modelmux.config.catalogue import model_row
 from modelmux.config.schema import Config, Provider, Vertex, VertexModel
 from modelmux.errors import ConfigError
-from modelmux.ir.profile import Profile
+from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.layer.cache import Cache
 from modelmux.layer.record import Recorder
 from modelmux.provider import azure, quota, vertex
@@ -33,7 +33,11 @@ from modelmux.transport.base import HttpClient, Timeouts
 from modelmux.transport.http import Counters, OriginClient
 from modelmux.transport.origin import Origin
 from modelmux.transport.tls import Tls
+from modelmux.wire.base import Operation
 from modelmux.wire.registry import BY_NAME
+
+KEPT: tuple[Operation, ...] = ("files", "batches")
+"""Operations on what a provider keeps for an account."""
 
 MAX_TARIFFS = 1024
 """Tariffs kept by target: finding one in the catalogue takes 20 µs, and each call asks."""
@@ -83,6 +87,10 @@ class Built:
     """Where callers and providers are."""
     background: Background | None = None
     """Copies of calls that are under way."""
+    accounts: dict[tuple[str, Operation], list[tuple[int, Target]]] = field(
+        default_factory=dict[tuple[str, Operation], list[tuple[int, Target]]]
+    )
+    """Who keeps what belongs to no model, each with its priority, by wire and operation."""
     _tariffs: dict[str, Tariff | None] = field(default_factory=dict[str, "Tariff | None"])
 
     def price(self, target: str) -> Price | None:
@@ -201,6 +209,16 @@ class Builder:
             return self._wrap(target, provider)
 
         self._offer(provider, models, make, [row.name for row in said])
+        self._keep(provider, hosts[-1])
+
+    def _keep(self, provider: Provider, host: Host) -> None:
+        """Offer what the provider keeps for an account, and for no model."""
+        for wire in host.wires:
+            for operation in KEPT:
+                if host.endpoint.offers(wire.name, operation):
+                    target = self._wrap(ModelTarget(host, operation, "", UNKNOWN), provider)
+                    kept = self.built.accounts.setdefault((wire.name, operation), [])
+                    kept.append((provider.priority, target))
 
     def _offer(
         self,

@@ -66,6 +66,9 @@ class Server(Table, frozen=True):
     """Attempts in all, the first one included."""
     max_body_bytes: Annotated[int, Meta(ge=1)] = 33_554_432
     """Largest request body; a larger one is answered with 413."""
+    max_upload_bytes: Annotated[int, Meta(ge=1)] = 536_870_912
+    """Largest body with files (audio, images, `/v1/files`), which is kept on disk until it is sent
+    on; a larger one is answered with 413. OpenAI takes files of 512 MiB."""
     read_timeout_s: Seconds = 60.0
     """How long a caller may take to send a request's head, and how long it may pause in its body,
     in seconds; then it is answered with 408. 0: for ever."""

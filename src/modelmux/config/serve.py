@@ -124,19 +124,11 @@ async def _serve(
                     stack.callback(listener.close)
                     await control_server.open(listener.socket, Entrance(""))
 
-            # A crew's workers serve no sandbox: `modelmux isolate` starts a gateway of its own.
-            taking = sandboxes.open_listener(gateway) if isinstance(server, Server) else []
-            for listener in taking:
-                stack.callback(listener.close)
             async with asyncio.TaskGroup() as group:
                 group.create_task(serve(control_server, []))
                 group.create_task(_announce(server, gateway, listening, successor, open_control))
                 following = group.create_task(_follow(gateway, server, reloader, upgrader))
-                isolating = (
-                    [group.create_task(sandboxes.take(gateway, server, taking))]
-                    if isinstance(server, Server)
-                    else []
-                )
+                isolating = _isolating(group, gateway, server, stack)
                 await server.serve_at(listening.sockets)
                 await upgrader.settled()
                 following.cancel()
@@ -144,6 +136,18 @@ async def _serve(
                     task.cancel()
                 control_server.stop(now=not gateway.successor)  # who asked for one is answered
         log.event("info", "stopped", pid=os.getpid())
+
+
+def _isolating(
+    group: asyncio.TaskGroup, gateway: Gateway, server: Front, stack: ExitStack
+) -> list[asyncio.Task[None]]:
+    """What takes sandboxes. A crew takes none: `modelmux isolate` starts a gateway of its own."""
+    if not isinstance(server, Server):
+        return []
+    taking = sandboxes.open_listener(gateway)
+    for listener in taking:
+        stack.callback(listener.close)
+    return [group.create_task(sandboxes.take(gateway, server, taking))]
 
 
 def _servers(

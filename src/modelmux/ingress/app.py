@@ -10,11 +10,12 @@ from modelmux.ingress.control import Control
 from modelmux.ingress.endpoint import Current, ModelDoor
 from modelmux.ingress.entrance import SurfaceName
 from modelmux.ingress.health import Health
-from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.http import Answer, Endpoint, HttpRequest
 from modelmux.ingress.kept import KeptDoor
 from modelmux.ingress.listing import ModelsDoor
+from modelmux.ingress.passing import AccountDoor, ByDialect, PassingDoor
 from modelmux.ingress.responses import ResponsesDoor
-from modelmux.ingress.routes import Methods, Routes, Table
+from modelmux.ingress.routes import Methods, Routes, Table, Uploads
 from modelmux.wire import (
     anthropic_messages,
     cohere_chat,
@@ -24,10 +25,29 @@ from modelmux.wire import (
     openai_completions,
     openai_responses,
 )
-from modelmux.wire.base import Wire
+from modelmux.wire.base import Operation, Wire
 
 NewId = Callable[[], str]
 Now = Callable[[], float]
+
+
+_PASSED: Mapping[str, Operation] = {
+    "/moderations": "moderations",
+    "/images/generations": "images_generations",
+    "/audio/speech": "audio_speech",
+}
+"""What is asked of a model in JSON and passed on."""
+
+_UPLOADED: Mapping[str, Operation] = {
+    "/images/edits": "images_edits",
+    "/images/variations": "images_variations",
+    "/audio/transcriptions": "audio_transcriptions",
+    "/audio/translations": "audio_translations",
+}
+"""What is asked in a form with files."""
+
+_KEPT: Mapping[str, Operation] = {"/files": "files", "/batches": "batches"}
+"""What a provider keeps, and no model."""
 
 
 def doors(
@@ -58,9 +78,16 @@ def control_doors(
     return _routes(current, exact, prefixes, new_id, {})
 
 
-def application(routes: Routes, max_body_bytes: int, now: Now, lifespan: Lifespan) -> Adapter:
+def application(
+    routes: Routes,
+    max_body_bytes: int,
+    now: Now,
+    lifespan: Lifespan,
+    *,
+    max_upload_bytes: int = 0,
+) -> Adapter:
     """The routes as an ASGI application."""
-    return Adapter(routes, max_body_bytes, now, lifespan)
+    return Adapter(routes, max_body_bytes, now, lifespan, max_upload_bytes=max_upload_bytes)
 
 
 def _watching(health: Health) -> dict[str, Methods]:
@@ -103,6 +130,10 @@ def _model_doors(
         "/rerank": {"POST": ModelDoor(openai, current, new_id, now, "rerank")},
         "/models": {"GET": models},
     }
+    for path, operation in _PASSED.items():
+        api[path] = {"POST": PassingDoor(openai, current, new_id, now, operation)}
+    for path, operation in _UPLOADED.items():
+        api[path] = Uploads(POST=PassingDoor(openai, current, new_id, now, operation))
     exact: dict[str, Methods] = {"/v1/realtime": {"GET": _no_websocket}}
     for prefix in ("/v1", "/models/v1"):
         exact |= {f"{prefix}{path}": methods for path, methods in api.items()}
@@ -122,6 +153,16 @@ def _model_doors(
     kept = KeptDoor(openai_responses.WIRE, current, new_id)
     for prefix in ("/v1", "/models/v1"):
         prefixes[f"{prefix}/responses/"] = {"GET": kept, "DELETE": kept, "POST": kept}
+    for path, operation in _KEPT.items():
+        door: Endpoint = AccountDoor(openai, current, new_id, now, operation)
+        if operation == "files":
+            door = ByDialect(door, AccountDoor(anthropic, current, new_id, now, operation))
+        for prefix in ("/v1", "/models/v1"):
+            exact[prefix + path] = Uploads(GET=door, POST=door)
+            prefixes[f"{prefix}{path}/"] = {"GET": door, "POST": door, "DELETE": door}
+    batches = AccountDoor(anthropic, current, new_id, now, "batches")
+    exact["/v1/messages/batches"] = Uploads(GET=batches, POST=batches)
+    prefixes["/v1/messages/batches/"] = {"GET": batches, "POST": batches, "DELETE": batches}
     return exact, prefixes
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Protocol, TypeAlias
 
-from modelmux.errors import BodyTooLarge
-from modelmux.ingress.http import Answer, Fields, HttpRequest
+from modelmux.errors import BodyTooLarge, NoRoom
+from modelmux.ingress.http import Answer, BrokenOff, Fields, HttpRequest
+from modelmux.ingress.upload import Upload
 from modelmux.target.call import Peer
 
 # ASGI's own types: https://asgi.readthedocs.io/en/latest/specs/main.html, read 2026-11-20.
@@ -44,6 +45,10 @@ class Handler(Protocol):
         """Whether such a request is worth a shorter way than ASGI's. Never said of HEAD."""
         ...
 
+    def takes_upload(self, path: str, /) -> bool:
+        """Whether bodies that are sent there may be too large for memory; such are not fast."""
+        ...
+
 
 class Adapter:
     """An ASGI application round one handler.
@@ -57,17 +62,21 @@ class Adapter:
         max_body_bytes: int,
         now: Callable[[], float],
         lifespan: "Lifespan",
+        *,
+        max_upload_bytes: int = 0,
     ) -> None:
         """Wrap `handler`.
 
         Args:
             handler: Answers every request.
             max_body_bytes: Largest body that is read.
+            max_upload_bytes: Largest body that is kept on disk.
             now: Monotonic clock.
             lifespan: What is started before the first request and stopped after the last.
         """
         self.handler = handler
         self.max_body_bytes = max_body_bytes
+        self.max_upload_bytes = max_upload_bytes
         self.now = now
         self._lifespan = lifespan
 
@@ -89,16 +98,50 @@ class Adapter:
             request.entrance, request.peer = entry
         elif client := scope.get("client"):
             request.peer = Peer(host=str(client[0]))
+        if self.handler.takes_upload(request.path):
+            await self._take_upload(request, scope, receive, send)
+            return
         try:
             request.body = await self._body(fields, receive)
         except _TooLarge as exc:
             request.fault = self.too_large()
-            answer = await self.handler(request)
-            answer.headers.append((b"connection", b"close"))  # the rest of the body is not kept
-            await _send(answer, _Lingering(receive, send) if exc.goes_on else send)
+            await self._turn_away(request, receive, send, goes_on=exc.goes_on)
             return
         except ConnectionError:
             return
+        await self._answer(request, scope, receive, send)
+
+    async def _take_upload(
+        self, request: HttpRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request whose body may be too large for memory."""
+        with closing(Upload()) as upload:
+            request.payload = upload
+            try:
+                await self._fill(upload, request.fields, receive)
+            except _TooLarge as exc:
+                request.fault = self._upload_too_large()
+                await self._turn_away(request, receive, send, goes_on=exc.goes_on)
+                return
+            except ConnectionError:
+                return
+            except OSError as exc:
+                request.fault = NoRoom(f"the body could not be kept: {exc.strerror}")
+                await self._turn_away(request, receive, send, goes_on=True)
+                return
+            await self._answer(request, scope, receive, send)
+
+    async def _turn_away(
+        self, request: HttpRequest, receive: Receive, send: Send, *, goes_on: bool
+    ) -> None:
+        """Answer a request of whose body the rest is not kept."""
+        answer = await self.handler(request)
+        answer.headers.append((b"connection", b"close"))
+        await _send(answer, _Lingering(receive, send) if goes_on else send)
+
+    async def _answer(
+        self, request: HttpRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if GONE not in scope:
             await self._watched(request, receive, send)
             return
@@ -113,6 +156,19 @@ class Adapter:
         except asyncio.CancelledError:
             if scope[GONE] != LEFT:  # not the client: the server is stopping
                 raise
+
+    async def _fill(self, upload: Upload, fields: Fields, receive: Receive) -> None:
+        goes_on = True
+        if _announced(fields) > self.max_upload_bytes:
+            raise _TooLarge(goes_on=True)
+        while goes_on:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError
+            upload.add(message.get("body", b""))
+            goes_on = message.get("more_body", False)
+            if len(upload) > self.max_upload_bytes:
+                raise _TooLarge(goes_on=goes_on)
 
     async def _body(self, fields: Fields, receive: Receive) -> bytes:
         message = await receive()
@@ -140,6 +196,12 @@ class Adapter:
         return BodyTooLarge(
             f"expected a body of at most {self.max_body_bytes} bytes, got more; "
             "the limit is `server.max_body_bytes`"
+        )
+
+    def _upload_too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            f"expected a body of at most {self.max_upload_bytes} bytes, got more; "
+            "the limit is `server.max_upload_bytes`"
         )
 
     async def _watched(self, request: HttpRequest, receive: Receive, send: Send) -> None:
@@ -233,6 +295,8 @@ async def _send(answer: Answer, send: Send) -> None:
         await send(start)
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except BrokenOff:
+        return  # the server closes the connection of an answer that was not completed
     finally:
         await answer.aclose()
     await send({"type": "http.response.body", "body": b""})

@@ -13,6 +13,7 @@ from modelmux.ingress.surface import Refusal, Surface
 from modelmux.ir import events as ev
 from modelmux.ir.request import Envelope, Loss
 from modelmux.target import freshness
+from modelmux.target.base import Target
 from modelmux.target.call import ANONYMOUS, Call
 from modelmux.target.failures import failure_of
 from modelmux.target.reply import Reply, encode
@@ -103,7 +104,7 @@ class ModelDoor:
             _context(call, request, surface.keyring)
             if self.recalls:
                 call = await self._recalled(surface, call)
-            target = surface.registry.route(call)
+            target = self._target(surface, call, request)
         except GatewayError as exc:
             surface.journal.refused(
                 Refusal(
@@ -113,7 +114,7 @@ class ModelDoor:
                     model,
                     exc,
                     request.started,
-                    len(request.body),
+                    request.body_bytes,
                     request.peer,
                 )
             )
@@ -140,6 +141,10 @@ class ModelDoor:
     def _envelope(self, request: HttpRequest) -> Envelope:
         """What routing needs of a request. Raises `InvalidRequest`."""
         return self._read(request.body)
+
+    def _target(self, surface: Surface, call: Call, request: HttpRequest) -> Target:
+        """Who answers. Raises `UnknownModel`, `PermissionDenied`."""
+        return surface.registry.route(call)
 
     async def _answer(
         self, surface: Surface, call: Call, reply: Reply, headers: Mapping[str, str]

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from modelmux.ingress.asgi import GONE, LEFT, Adapter
-from modelmux.ingress.http import Answer, HttpRequest
+from modelmux.ingress.http import Answer, BrokenOff, HttpRequest
 from modelmux.ingress.protocol import Protocol, Stage, check_framing
 from modelmux.transport.head import END, NO_FIELDS, Head
 
@@ -327,6 +327,8 @@ class FastProtocol(Protocol):
             if not exchange.has_left:  # not the client: the server is stopping
                 self._break_off(exchange)
                 raise
+        except BrokenOff:
+            self._break_off(exchange)
         # The outermost handler of what bypasses ASGI's: a client must not wait for ever.
         except Exception as exc:  # noqa: BLE001
             self._app.handler.broke(request, exc)

@@ -3,9 +3,11 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 
-from modelmux.errors import CallerError, InvalidRequest
+from modelmux.errors import GatewayError, InvalidRequest
 from modelmux.ingress.entrance import OPEN, Entrance
+from modelmux.ingress.multipart import Field
 from modelmux.target.call import UNKNOWN_PEER, Peer
+from modelmux.target.passage import Payload
 from modelmux.transport.head import Head
 
 JSON = b"application/json"
@@ -19,6 +21,7 @@ _WANTED = frozenset(
         b"anthropic-version",
         b"authorization",
         b"content-encoding",
+        b"content-type",
         b"http-referer",
         b"idempotency-key",
         b"openai-organization",
@@ -29,6 +32,7 @@ _WANTED = frozenset(
         b"x-goog-api-client",
         b"x-goog-api-key",
         b"x-modelmux-cache",
+        b"x-modelmux-provider",
         b"x-modelmux-tags",
         b"x-modelmux-timeout",
         b"x-request-id",
@@ -83,10 +87,12 @@ class HttpRequest:
         "entrance",
         "fault",
         "fields",
+        "form",
         "headers",
         "method",
         "parameters",
         "path",
+        "payload",
         "peer",
         "query",
         "started",
@@ -117,11 +123,15 @@ class HttpRequest:
         self.query = query
         self.body = body
         self.started = started
-        self.fault: CallerError | None = None
+        self.fault: GatewayError | None = None
         """Why `body` is not what was sent."""
         self.entrance: Entrance = OPEN
         self.peer: Peer = UNKNOWN_PEER
         self.parameters: Mapping[str, str] = {}
+        self.payload: Payload = b""
+        """The body, where it may be too large for memory; `body` is then empty."""
+        self.form: Field | None = None
+        """The field of a form that names the model, once somebody has looked for it."""
         headers: dict[str, str] = {}
         found = _FIELD.findall(fields.block) if isinstance(fields, Head) else fields
         for raw_name, value in found:
@@ -133,8 +143,13 @@ class HttpRequest:
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
         self.headers: Mapping[str, str] = headers
 
+    @property
+    def body_bytes(self) -> int:
+        """Size of the body, wherever it is."""
+        return len(self.body) + len(self.payload)
+
     def check(self) -> None:
-        """Raises `CallerError` where the body came in part, or in a form that nobody here reads."""
+        """Raises `GatewayError` where the body came in part, or as nobody here reads it."""
         if self.fault is not None:
             raise self.fault
         coding = self.headers.get("content-encoding", "identity")
@@ -142,6 +157,13 @@ class HttpRequest:
             raise InvalidRequest(
                 f"expected an uncompressed body, got content-encoding {coding!r}; send it plain"
             )
+
+
+class BrokenOff(Exception):
+    """Raised by the stream of an answer that cannot be completed and has no words to say so.
+
+    Whoever sends it breaks the connection, so that what was sent does not look whole.
+    """
 
 
 class Answer:

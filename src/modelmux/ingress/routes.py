@@ -11,6 +11,11 @@ from modelmux.wire.base import Wire
 
 Methods = Mapping[str, Endpoint]
 
+
+class Uploads(dict[str, Endpoint]):
+    """Endpoints by method, of a path to which bodies are sent that may be too large for memory."""
+
+
 Table = tuple[Mapping[str, Methods], Mapping[str, Methods]]
 """Endpoints by path, and by the beginning of a path."""
 
@@ -48,6 +53,8 @@ class Routes:
         self._new_id = new_id
         self._failed = failed
         self._surfaces: Mapping[SurfaceName, Table] = surfaces or {}
+        self._uploads = frozenset(_uploads(exact))
+        self._upload_prefixes = tuple(_uploads(prefixes))
         self._fast = frozenset(_posts(exact))
         self._fast_prefixes = tuple(_posts(prefixes))
 
@@ -76,6 +83,10 @@ class Routes:
         return path in self._fast or (
             path.startswith(self._fast_prefixes) and _PLAIN.fullmatch(path) is not None
         )
+
+    def takes_upload(self, path: str) -> bool:
+        """Whether bodies that are sent there may be too large for memory."""
+        return path in self._uploads or path.startswith(self._upload_prefixes)
 
     def _refuse(self, request: HttpRequest, exc: GatewayError) -> Answer:
         """An error as an answer in the dialect of the request's path."""
@@ -111,7 +122,14 @@ class Routes:
 
 
 def _posts(table: Mapping[str, Methods]) -> list[bytes]:
-    return [path.encode() for path, methods in table.items() if "POST" in methods]
+    slow = set(_uploads(table))
+    return [
+        path.encode() for path, methods in table.items() if "POST" in methods and path not in slow
+    ]
+
+
+def _uploads(table: Mapping[str, Methods]) -> list[str]:
+    return [path for path, methods in table.items() if isinstance(methods, Uploads)]
 
 
 def _allowed(methods: Methods) -> list[str]:

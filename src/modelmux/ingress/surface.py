@@ -1,6 +1,6 @@
 """What the doors stand in front of: everything of one configuration that answering needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -11,9 +11,10 @@ from modelmux.ingress.http import Answer, HttpRequest
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.store.turn import TurnStore
+from modelmux.target.base import Target
 from modelmux.target.call import UNKNOWN_PEER, Call, Caller, Peer
 from modelmux.target.registry import Registry
-from modelmux.wire.base import Wire
+from modelmux.wire.base import Operation, Wire
 
 
 class Refusal(Struct, frozen=True):
@@ -59,6 +60,10 @@ class ModelRow(Struct, frozen=True):
     max_output_tokens: int = 0
 
 
+Accounts = Mapping[tuple[str, Operation], Mapping[str, Target]]
+"""By wire and operation, who keeps what belongs to no model: by provider, the preferred first."""
+
+
 class Surface:
     """One configuration's answer to every door. Immutable; a reload makes a new one."""
 
@@ -94,3 +99,5 @@ class Surface:
         self.journal = journal
         self.rows = rows
         self.debug = debug
+        self.accounts: Accounts = {}
+        """Set by whoever builds it."""

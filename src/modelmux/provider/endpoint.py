@@ -12,6 +12,7 @@ from modelmux import __version__
 from modelmux.errors import ConfigError
 from modelmux.provider import headers
 from modelmux.provider.catalog import ProviderRow, WireRow
+from modelmux.target.passage import Passage
 from modelmux.transport import origin
 from modelmux.transport.origin import Origin
 
@@ -52,11 +53,11 @@ class Endpoint:
         settings = settings or {}
         self.origin: Origin = _place(row, base_url or _filled(row.base_url, settings))
         self._prefix = self.origin.path
-        self.fields = headers.block(
-            {"content-type": "application/json", "user-agent": f"modelmux/{__version__}"},
-            row.headers,
-            extra_headers or {},
-        )
+        own = {"user-agent": f"modelmux/{__version__}"}
+        self._typeless = headers.block(own, row.headers, extra_headers or {})
+        typed = {"content-type": "application/json", **own}
+        self.fields = headers.block(typed, row.headers, extra_headers or {})
+        self._paths: dict[tuple[str, str], str] = {}
         self._heads: dict[tuple[str, str, bool], bytes] = {}
         self._templates: dict[tuple[str, str, bool], str] = {}
         self._by_model: dict[tuple[str, str, bool, str], bytes] = {}
@@ -103,6 +104,17 @@ class Endpoint:
             self._by_model[*key, model] = head
         return head
 
+    def passing(self, wire: str, operation: str, passage: Passage, model: str = "") -> bytes:
+        """The head for a request that is passed on as it came. Raises as `head` does."""
+        path = self._paths[wire, operation].replace(_MODEL, quote(model, safe="@"))
+        target = path + quote(passage.path, safe=_PATH_SAFE)
+        if passage.query:
+            target += f"?{passage.query}"
+        line = f"{passage.method} {target} HTTP/1.1\r\nhost: {self.origin.authority}\r\n"
+        if passage.content_type:
+            line += f"content-type: {passage.content_type}\r\n"
+        return line.encode("latin-1") + self._typeless
+
     def _add(self, wire: WireRow, settings: Mapping[str, str]) -> None:
         for operation, template in wire.paths.items():
             if operation.endswith(_STREAM):
@@ -111,6 +123,8 @@ class Endpoint:
                 own = wire.paths.get(operation + _STREAM) if stream else None
                 path = _resolved(self._prefix + _filled(own or template, settings))
                 key = (wire.wire, operation, stream)
+                if not stream:
+                    self._paths[wire.wire, operation] = path
                 if _MODEL in path:
                     self._templates[key] = path
                 else:

@@ -7,7 +7,7 @@ from typing import Protocol
 from modelmux.errors import Rejected, TargetError, Unrepresentable
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Encoded, Envelope, Loss, OnLoss
-from modelmux.provider import estimate, operation
+from modelmux.provider import estimate, operation, passing
 from modelmux.provider.admission import Admission, Entry
 from modelmux.provider.body import BodyEdits
 from modelmux.provider.endpoint import Endpoint
@@ -17,6 +17,7 @@ from modelmux.provider.keys import Key, KeyRing
 from modelmux.provider.operation import Answered
 from modelmux.target.call import Call
 from modelmux.target.chunks import Chunks
+from modelmux.target.passage import Passage, Payload
 from modelmux.target.reply import Reply, Whole
 from modelmux.transport.base import Headers, HttpClient, HttpResponse, Timeouts
 from modelmux.wire.base import Wire
@@ -139,6 +140,8 @@ class ModelTarget:
         """
         host = self._host
         if not call.is_chat:
+            if call.passage is not None:
+                return await self._pass_on(call, call.passage)
             return await operation.answer(call, self)
         wire = self.wire_for(call)
         if wire is None:
@@ -232,6 +235,32 @@ class ModelTarget:
         upstream_id = (response.header(b"x-request-id") or b"").decode("latin-1")
         return Answered(body, response.header, attempts, upstream_id, losses)
 
+    async def _pass_on(self, call: Call, passage: Passage) -> Reply:
+        """The provider's answer to a request of an operation that only its own API has."""
+        host, wire = self._host, call.wire
+        if wire not in host.wires or not host.endpoint.offers(wire.name, call.operation):
+            raise Unrepresentable(
+                f"{self.name} does not offer {call.operation} in the API that was called, and "
+                "no other API has words for it"
+            )
+        forwarded = host.forward.of(call.headers)
+        head = host.endpoint.passing(wire.name, call.operation, passage, self.upstream)
+        payload = passing.renamed(passage, call.envelope.model, self.upstream)
+        response, attempts, secret, entry = await self._exchange(
+            call, wire, head + forwarded.block, payload
+        )
+        try:
+            reply = await passing.reply(response, secret)
+        except BaseException:  # it broke off, or the caller left: nobody else has the place
+            entry.failed()
+            raise
+        reply.on_end(entry.ended)
+        reply.target = self.name
+        reply.attempts = attempts
+        reply.losses = forwarded.losses
+        reply.upstream_id = (response.header(b"x-request-id") or b"").decode("latin-1")
+        return reply
+
     def _refuse_content(self, losses: tuple[Loss, ...]) -> None:
         """Raise `Unrepresentable` where something said would not be heard at all."""
         content = [f"{loss.path}: {loss.reason}" for loss in losses if loss.kind == "content"]
@@ -242,18 +271,19 @@ class ModelTarget:
             )
 
     async def _exchange(
-        self, call: Call, wire: Wire, head: bytes, body: bytes
+        self, call: Call, wire: Wire, head: bytes, body: Payload
     ) -> tuple[HttpResponse, int, bytes, Entry]:
         """The provider's 2xx, by the first key that gets one, how many were tried, and the key."""
         host, scope = self._host, self.upstream
         if call.operation != "chat":
             scope = f"{scope} {call.operation}"  # which providers limit apart
+        said = body if isinstance(body, bytes) else b""  # files are no text to count
         # Each key, and once more with a token that was got anew. A failure that lets another try
         # mostly takes its key out; not so a 429 whose `retry-after` is 0.
         most = 2 * host.ring.total
         attempts = 0
         while True:
-            entry = Entry(host.admission, call, scope, body, keyless=host.passthrough is not None)
+            entry = Entry(host.admission, call, scope, said, keyless=host.passthrough is not None)
             try:
                 if not entry.enter():
                     await entry.wait()
@@ -288,18 +318,19 @@ class ModelTarget:
             finally:
                 call.meter.waited_s += host.now() - started
 
-    async def _ask(self, call: Call, head: bytes, body: bytes, block: bytes) -> HttpResponse:
+    async def _ask(self, call: Call, head: bytes, body: Payload, block: bytes) -> HttpResponse:
         """The answer to one try. Raises as `HttpClient.send` does."""
         host = self._host
         sign, send = host.sign, host.client.send
         if sign is None:
             return await send(head + block, body, host.timeouts, call.deadline)
-        signed = head + sign(head, body, block)
-        response = await send(signed, body, host.timeouts, call.deadline)
+        whole = body[:]  # what is signed is all of it
+        signed = head + sign(head, whole, block)
+        response = await send(signed, whole, host.timeouts, call.deadline)
         if sign.learn(response.status, response.headers):
             await response.aclose()
-            signed = head + sign(head, body, block)
-            response = await send(signed, body, host.timeouts, call.deadline)
+            signed = head + sign(head, whole, block)
+            response = await send(signed, whole, host.timeouts, call.deadline)
         return response
 
     async def _credentials(self, call: Call, key: Key | None) -> bytes:

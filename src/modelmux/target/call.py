@@ -16,6 +16,7 @@ from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, OnLoss, Request
 from modelmux.ir.restore import Restore
 from modelmux.target.freshness import ANY
+from modelmux.target.passage import Passage
 from modelmux.wire.base import Operation, Wire
 
 Priority = Literal["high", "normal", "low"]
@@ -113,6 +114,7 @@ class Call:
         may_wait: Whether a target without room for it may keep it waiting. If not, it is to say
             so at once, because somebody else may have room.
         on_loss: What is done where content would be lost; `None`: the target decides.
+        passage: The request as it came, where it is passed on and not looked into; else `None`.
     """
 
     __slots__ = (
@@ -131,6 +133,7 @@ class Call:
         "on_loss",
         "operation",
         "parent_id",
+        "passage",
         "peer",
         "tags",
         "wire",
@@ -162,6 +165,7 @@ class Call:
         self.freshness = ANY
         self.may_wait = True
         self.on_loss: OnLoss | None = caller.on_loss
+        self.passage: Passage | None = None
         self._raw: bytes | None = raw
         self._request: Request | None = None
 
@@ -195,6 +199,8 @@ class Call:
     @property
     def body_bytes(self) -> int:
         """Size of the caller's body; 0 once its content has been changed."""
+        if self.passage is not None:
+            return len(self.passage.payload)
         return len(self._raw) if self._raw is not None else 0
 
     @property
@@ -273,6 +279,7 @@ class Call:
         made.freshness = self.freshness
         made.may_wait = self.may_wait
         made.on_loss = self.on_loss
+        made.passage = self.passage
         made._raw = self._raw
         made._request = self._request
         return made

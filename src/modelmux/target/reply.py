@@ -37,7 +37,16 @@ class Events(Struct, frozen=True):
     events: AsyncIterator[ev.Event]
 
 
-Source = Whole | Chunks | Events | Response
+class Passed(Struct, frozen=True):
+    """The answer to a request that was passed on: bytes, of whatever kind."""
+
+    body: bytes | AsyncIterator[bytes]
+    status: int
+    fields: tuple[tuple[bytes, bytes], ...]
+    """Header fields that say what the bytes are."""
+
+
+Source = Whole | Chunks | Events | Response | Passed
 
 
 _NO_SUMMARY = Summary()
@@ -247,6 +256,32 @@ class Reply:
             return self._relayed(source, envelope)
         return encode(self.batches(), wire, envelope)
 
+    @property
+    def passed(self) -> Passed | None:
+        """What was passed on and is not looked into, if that is what this is."""
+        return self._source if isinstance(self._source, Passed) else None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The bytes of an answer that was `passed`.
+
+        Raises:
+            TargetError: The answer broke off.
+        """
+        source = self._source
+        assert isinstance(source, Passed)  # noqa: S101  # whoever asks has looked
+        try:
+            if isinstance(source.body, bytes):
+                yield source.body
+            else:
+                async for chunk in source.body:
+                    yield chunk
+            self.complete = True
+        except TargetError as exc:
+            self._fail(exc)
+            raise
+        finally:
+            await self.aclose()
+
     async def aclose(self) -> None:
         """Give up what is left of the answer. Safe to call again."""
         if self._ended:
@@ -327,6 +362,8 @@ class Reply:
                 return source.batches(self._restore, self._fail)
             case Events(events=events):
                 return _singly(events)
+            case Passed():
+                raise TypeError("what is passed on has no events")
             case _:
                 assert_never(source)
 

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from modelmux.target.passage import Payload
+
 Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in the order received; names in lower case, values without outer white space."""
 
@@ -63,7 +65,7 @@ class HttpClient(Protocol):
     """Exchanges with one origin, over a pool of connections that it owns."""
 
     async def send(
-        self, head: bytes, body: bytes, timeouts: Timeouts, deadline: float | None = None
+        self, head: bytes, body: Payload, timeouts: Timeouts, deadline: float | None = None
     ) -> HttpResponse:
         """Send a request and return once the final response's head has come.
 
@@ -71,7 +73,7 @@ class HttpClient(Protocol):
             head: Request line and header fields, each ended by CRLF, `host` included;
                 without `content-length`, `connection`, `transfer-encoding` and the blank
                 line, which are the transport's.
-            body: The whole request body.
+            body: The whole request body, which need not be in memory.
             timeouts: Limits of this exchange.
             deadline: Monotonic time (`loop.time()`) after which all of it fails.
 

@@ -28,6 +28,7 @@ from modelmux.errors import (
     TargetTimeout,
     Unreachable,
 )
+from modelmux.target.passage import Payload
 from modelmux.transport.base import Timeouts
 from modelmux.transport.failure import reason
 from modelmux.transport.head import END, Head
@@ -41,7 +42,8 @@ MAX_DRY_BYTES: Final = 2 * MAX_HEAD_BYTES
 extensions, and the head itself where it came in one read with them."""
 MAX_UNREAD_BYTES: Final = 65_536
 """A connection with more bytes than this unread is not read from. One read may go beyond it,
-by at most what the event loop reads at once (256 KiB)."""
+by at most what the event loop reads at once (256 KiB); over TLS two, because its layer stops only
+once it holds a read of its own."""
 JOINED_BODY_BYTES: Final = 65_536
 """Up to this size a body is copied behind its head and sent in one write; copying it costs less
 than a second write. A longer one is written in slices, uncopied."""
@@ -111,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._since = 0.0
         self._timeouts = Timeouts()
         self._deadline: float | None = None
-        self._unsent: memoryview | None = None
+        self._unsent: _Unsent | None = None
         self._write_paused = False
 
     @property
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
         return self._response is not None
 
     def start(
-        self, head: bytes, body: bytes, timeouts: Timeouts, deadline: float | None
+        self, head: bytes, body: Payload, timeouts: Timeouts, deadline: float | None
     ) -> Response:
         """Write a request; the response is awaited through the object returned.
 
@@ -139,11 +141,11 @@ class Connection(asyncio.Protocol):
         self.exchanges += 1
         body_bytes = len(body)
         if body_bytes > JOINED_BODY_BYTES:
-            self._unsent = memoryview(body)
+            self._unsent = _Unsent(body)
             self._transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, body_bytes))
             self._write_on()
         elif body_bytes or not head.startswith(_BODYLESS):
-            self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, body_bytes, body))
+            self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, body_bytes, body[:]))
         else:
             self._transport.write(head + b"\r\n")
         return response
@@ -422,7 +424,28 @@ class Connection(asyncio.Protocol):
     def _write_on(self) -> None:
         """Hand over slices of a long body until the event loop has enough of them."""
         while (unsent := self._unsent) is not None and not self._write_paused:
-            rest = unsent[WRITE_SLICE_BYTES:]
-            self._unsent = rest if len(rest) else None
-            self._transport.write(unsent[:WRITE_SLICE_BYTES])
+            piece = unsent.take(WRITE_SLICE_BYTES)
+            if not unsent:
+                self._unsent = None
+            self._transport.write(piece)
         self._since = self._loop.time()
+
+
+class _Unsent:
+    """What of a long body is still to be sent; its length says how much."""
+
+    __slots__ = ("_body", "_sent")
+
+    def __init__(self, body: Payload) -> None:
+        # A view, because slices of bytes are copies; what is not in memory is read piece by piece.
+        self._body = memoryview(body) if isinstance(body, bytes) else body
+        self._sent = 0
+
+    def __len__(self) -> int:
+        return len(self._body) - self._sent
+
+    def take(self, size: int) -> bytes | memoryview:
+        """The next bytes, at most `size`."""
+        start = self._sent
+        self._sent = min(start + size, len(self._body))
+        return self._body[start : self._sent]

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from msgspec import Struct
 
 from modelmux.errors import GatewayError, Interrupted, ProtocolViolation
+from modelmux.target.passage import Payload
 from modelmux.transport.base import Headers, Timeouts
 
 
@@ -86,10 +87,10 @@ class FakeClient:
         self._exchanges = iter(exchanges)
 
     async def send(
-        self, head: bytes, body: bytes, timeouts: Timeouts, deadline: float | None = None
+        self, head: bytes, body: Payload, timeouts: Timeouts, deadline: float | None = None
     ) -> FakeResponse:
         """Record the request, play the next exchange up to its head."""
-        self.requests.append(SentRequest(head, body, timeouts, deadline))
+        self.requests.append(SentRequest(head, body[:], timeouts, deadline))
         exchange = next(self._exchanges, None)
         if exchange is None:
             raise AssertionError(f"request {len(self.requests)} is not in the script: {head!r}")

@@ -10,6 +10,7 @@ from msgspec import Struct
 from typing_extensions import override
 
 from modelmux.errors import ConfigError, Interrupted, TargetTimeout, Unreachable
+from modelmux.target.passage import Payload
 from modelmux.transport import content
 from modelmux.transport.base import HttpResponse, Timeouts
 from modelmux.transport.connection import Connection
@@ -63,7 +64,7 @@ class OriginClient:
         )
 
     async def send(
-        self, head: bytes, body: bytes, timeouts: Timeouts, deadline: float | None = None
+        self, head: bytes, body: Payload, timeouts: Timeouts, deadline: float | None = None
     ) -> HttpResponse:
         """Send a request and return once the final response's head has come.
 

@@ -8,8 +8,22 @@ from modelmux.ir.profile import UNKNOWN, Profile
 from modelmux.ir.request import Encoded, Envelope, Request
 from modelmux.ir.response import Failure, Response, Summary, Usage
 
-Operation = Literal["chat", "count_tokens", "embeddings", "rerank"]
-"""What can be asked of a model and has a neutral form."""
+Operation = Literal[
+    "chat",
+    "count_tokens",
+    "embeddings",
+    "rerank",
+    "moderations",
+    "images_generations",
+    "images_edits",
+    "images_variations",
+    "audio_speech",
+    "audio_transcriptions",
+    "audio_translations",
+    "files",
+    "batches",
+]
+"""What can be asked. Those behind `rerank` have no neutral form: they pass on the same API only."""
 
 
 class StreamDecoder(Protocol):

@@ -4,8 +4,9 @@ A codec is found by the operation and the name of the wire whose API it belongs 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, Protocol, TypeVar, assert_never
+from typing import Final, Generic, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from modelmux.ir import embeddings as neutral_embeddings
@@ -14,6 +15,7 @@ from modelmux.ir.embeddings import EmbeddingsRequest, EmbeddingsResponse
 from modelmux.ir.request import Envelope
 from modelmux.ir.rerank import RerankRequest, RerankResponse
 from modelmux.ir.response import Usage
+from modelmux.wire import extra
 from modelmux.wire.base import Codec, Operation, Wire
 from modelmux.wire.embeddings import bedrock, cohere, gemini, ollama, openai
 from modelmux.wire.rerank import cohere as cohere_rerank
@@ -79,6 +81,22 @@ RERANK: Final[Family[RerankRequest, RerankResponse]] = Family(
 )
 
 
+class _Envelope(Struct):
+    model: str
+    stream: bool | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def _model_and_stream(body: bytes) -> Envelope:
+    try:
+        read = _envelope.decode(body)
+    except extra.MALFORMED as exc:
+        raise extra.invalid(exc) from None
+    return Envelope(read.model, bool(read.stream))
+
+
 def envelope_reader(wire: Wire, operation: Operation) -> Callable[[bytes], Envelope]:
     """What reads the envelope of a body of that API and operation; it raises `InvalidRequest`."""
     match operation:
@@ -89,4 +107,4 @@ def envelope_reader(wire: Wire, operation: Operation) -> Callable[[bytes], Envel
         case "rerank":
             return RERANK.codecs[wire.name].envelope
         case _:
-            assert_never(operation)
+            return _model_and_stream

@@ -117,7 +117,14 @@ def test_targets_are_wrapped_once():
     assert made.model("a") is made.model("a")
     made.model("b-1")
     made.model("b-1")
-    assert made.wrapped == ["openai/a", "openai/b-1"]
+    assert sorted(made.wrapped) == ["openai/a", "openai/b-1", "openai/batches", "openai/files"]
+
+
+def test_what_a_provider_keeps_is_offered_by_wire_and_operation():
+    made = Making(openai(priority=3))
+    kept = made.built.accounts["openai.chat", "files"]
+    assert [(priority, target.name) for priority, target in kept] == [(3, "openai/files")]
+    assert ("anthropic.messages", "files") not in made.built.accounts
 
 
 # Prices and profiles

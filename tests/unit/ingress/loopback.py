@@ -44,6 +44,9 @@ class Handling:
     def broke(self, _request: HttpRequest, exc: Exception) -> None:
         self.broken.append(exc)
 
+    def takes_upload(self, path: str) -> bool:
+        return path.startswith("/upload")
+
     def is_fast(self, method: bytes, path: bytes) -> bool:
         return method != b"HEAD" and re.fullmatch(rb"/[\w./-]*", path) is not None
 
