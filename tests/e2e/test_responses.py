@@ -146,6 +146,24 @@ def test_what_the_provider_keeps_it_goes_on_with_itself(place: Place):
     )
 
 
+def test_what_the_provider_keeps_is_asked_of_it(place: Place):
+    native = {"id": "resp_native3", "object": "response", "status": "completed", "output": []}
+    answer = {**native, "created_at": 1, "model": "m"}
+    place.openai.play([http1.answer(200, answer)])
+    value(place.ask(model=GPT))
+    assert place.fetch("resp_native3", key=B).status == 404
+    assert value(place.fetch("resp_native3?include=x")) == answer
+    place.fetch("resp_native3/cancel", method="POST")
+    place.fetch("resp_native3", method="DELETE")
+    asked = [(request.method, request.target) for request in place.openai.requests[1:]]
+    assert asked == [
+        ("GET", "/v1/responses/resp_native3?include=x"),
+        ("POST", "/v1/responses/resp_native3/cancel"),
+        ("DELETE", "/v1/responses/resp_native3"),
+    ]
+    assert place.fetch("resp_native3").status == 404
+
+
 def test_nobody_gets_what_is_anothers(place: Place):
     first = value(place.ask())["id"]
     assert place.fetch(first, key=B).status == 404

@@ -36,7 +36,7 @@ from modelmux.transport.tls import Tls
 from modelmux.wire.base import Operation
 from modelmux.wire.registry import BY_NAME
 
-KEPT: tuple[Operation, ...] = ("files", "batches")
+KEPT: tuple[Operation, ...] = ("files", "batches", "responses")
 """Operations on what a provider keeps for an account."""
 
 MAX_TARIFFS = 1024

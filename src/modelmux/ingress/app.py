@@ -150,7 +150,8 @@ def _model_doors(
         f"{prefix}/models/": {"GET": models, "POST": ask}
         for prefix in ("/v1", "/v1beta", "/models/v1", "/models/v1beta")
     }
-    kept = KeptDoor(openai_responses.WIRE, current, new_id)
+    passing = AccountDoor(openai_responses.WIRE, current, new_id, now, "responses")
+    kept = KeptDoor(openai_responses.WIRE, current, new_id, passing)
     for prefix in ("/v1", "/models/v1"):
         prefixes[f"{prefix}/responses/"] = {"GET": kept, "DELETE": kept, "POST": kept}
     for path, operation in _KEPT.items():

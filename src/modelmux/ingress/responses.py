@@ -104,7 +104,7 @@ class ResponsesDoor(ModelDoor):
         answer = await super()._answer(surface, call, reply, headers)
         if asked.store is False or surface.turns is None:
             return answer
-        keeper = Keeper(surface.turns, call, asked, reply.target if native else "")
+        keeper = Keeper(surface.turns, call, asked, reply, native=native)
         if isinstance(answer.body, bytes):
             keeper.keep(Raw(answer.body))
         else:
@@ -115,12 +115,15 @@ class ResponsesDoor(ModelDoor):
 class Keeper:
     """Keeps one answer once it is known."""
 
-    def __init__(self, turns: TurnStore, call: Call, asked: Asked, target: str) -> None:
-        """Take the call; `target` is empty unless it keeps the answer itself."""
+    def __init__(
+        self, turns: TurnStore, call: Call, asked: Asked, reply: Reply, *, native: bool
+    ) -> None:
+        """Take the call and its reply; `native`: the target keeps the answer itself."""
         self._turns = turns
         self._call = call
         self._asked = asked
-        self._target = target
+        self._target = reply.target if native else ""
+        self._answered_at_s = reply.answered_at_s
 
     def keep(self, answer: Raw) -> None:
         """Keep an answer; what is none is passed over."""
@@ -135,7 +138,7 @@ class Keeper:
             Turn(
                 told.id,
                 self._call.caller.name,
-                int(told.created_at),
+                self._answered_at_s or int(told.created_at),
                 self._asked.previous_response_id or "",
                 self._target,
                 items_of(self._asked.input) if ours else b"[]",

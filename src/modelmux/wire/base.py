@@ -22,6 +22,7 @@ Operation = Literal[
     "audio_translations",
     "files",
     "batches",
+    "responses",
 ]
 """What can be asked. Those behind `rerank` have no neutral form: they pass on the same API only."""
 

@@ -117,7 +117,13 @@ def test_targets_are_wrapped_once():
     assert made.model("a") is made.model("a")
     made.model("b-1")
     made.model("b-1")
-    assert sorted(made.wrapped) == ["openai/a", "openai/b-1", "openai/batches", "openai/files"]
+    assert sorted(made.wrapped) == [
+        "openai/a",
+        "openai/b-1",
+        "openai/batches",
+        "openai/files",
+        "openai/responses",
+    ]
 
 
 def test_what_a_provider_keeps_is_offered_by_wire_and_operation():

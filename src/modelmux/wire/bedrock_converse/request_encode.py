@@ -172,7 +172,10 @@ class _Translation:
                 out[tool.name] = [tool.raw]
             else:
                 reason = f"{NAME} has no tool {tool.name or tool.type!r} of type {tool.type!r}"
-                self._losses.append(Loss(path, reason, "content"))
+                if tool.optional:
+                    self._losses.append(Loss(path, reason))
+                else:
+                    self._losses.append(Loss(path, reason, "content"))
         return out
 
     def _check_choice(self, names: tuple[str, ...]) -> None:

@@ -175,7 +175,10 @@ def _add_tools(
         path = f"/tools/{index}"
         if not isinstance(tool, Tool):
             reason = f"{NAME} has no tool {tool.name or tool.type!r} of type {tool.type!r}"
-            losses.append(Loss(path, reason, "content"))
+            if tool.optional:
+                losses.append(Loss(path, reason))
+            else:
+                losses.append(Loss(path, reason, "content"))
             continue
         if only is not None and tool.name not in only:
             continue

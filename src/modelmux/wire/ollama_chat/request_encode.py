@@ -113,7 +113,10 @@ def _tools(request: Request, profile: Profile, losses: list[Loss]) -> list[Body]
 def _tool(tool: Tool | GenericTool, path: str, losses: list[Loss]) -> list[Body]:
     if not isinstance(tool, Tool):
         reason = f"{CHAT} has no tool {tool.name or tool.type!r} of type {tool.type!r}"
-        losses.append(Loss(path, reason, "content"))
+        if tool.optional:
+            losses.append(Loss(path, reason))
+        else:
+            losses.append(Loss(path, reason, "content"))
         return []
     losses.extend(extra.losses(tool.extra, CHAT))
     if tool.strict:
