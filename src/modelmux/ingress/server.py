@@ -113,6 +113,8 @@ class Server(uvicorn.Server):
         self.stop()
         for door in self._open.values():
             door.close()  # who comes from now on is for the others
+        for connection in self._connections:
+            connection.leave()  # now, because an answer may be given before the next tick
 
     async def open(self, sock: socket.socket, entrance: Entrance) -> None:
         """Serve one more socket, which is closed in the end."""
