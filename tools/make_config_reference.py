@@ -20,7 +20,6 @@ from msgspec.structs import FieldInfo, fields
 from modelmux.config import environment
 from modelmux.config.jsonschema import json_schema
 from modelmux.config.origin import key_text
-from modelmux.config.schema import Table
 from modelmux.config.shape import (
     EitherShape,
     ListShape,
@@ -30,6 +29,7 @@ from modelmux.config.shape import (
     TableShape,
     config_shape,
 )
+from modelmux.config.table import Table
 from modelmux.provider import catalog
 
 PAGE = Path(__file__).parents[1] / "docs/reference/configuration.md"
@@ -135,17 +135,13 @@ def _type(shape: Shape) -> str:
 
 
 def _words(shape: Shape) -> str:
-    """Other words for a value, and those that are reserved."""
+    """Other words for a value."""
     if not isinstance(shape, ScalarShape):
         return ""
     by_word: dict[str, list[str]] = {}
     for alias, word in shape.aliases.items():
         by_word.setdefault(word, []).append(f"`{alias}`")
-    text = "".join(f" {', '.join(names)}: the same as `{word}`." for word, names in by_word.items())
-    if shape.later:
-        names = ", ".join(f"`{word}`" for word in shape.later)
-        text += f" Not available in this version: {names}."
-    return text
+    return "".join(f" {', '.join(names)}: the same as `{word}`." for word, names in by_word.items())
 
 
 def _default(info: FieldInfo) -> str:

@@ -6,6 +6,8 @@ As a library:
 - `create_app(config=None)`: an ASGI application
 - `Gateway(config)`: a gateway in this process, without a server
 
+For strategies of your own: `Strategy`, `Candidate`, `Call`.
+
 They are imported when they are first asked for, so that `modelmux --help` is not kept waiting.
 """
 
@@ -13,9 +15,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelmux.config.library import Gateway, Loaded, create_app, load_config
+    from modelmux.config.library import (
+        Call,
+        Candidate,
+        Gateway,
+        Loaded,
+        Strategy,
+        create_app,
+        load_config,
+    )
 
-__all__ = ["Gateway", "Loaded", "__version__", "create_app", "load_config"]
+__all__ = [
+    "Call",
+    "Candidate",
+    "Gateway",
+    "Loaded",
+    "Strategy",
+    "__version__",
+    "create_app",
+    "load_config",
+]
 
 __version__ = "0.1.0"
 

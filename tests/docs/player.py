@@ -2,8 +2,8 @@
 
 What a block of code is for stands behind its language:
 
-- `toml file=NAME`: the reader writes it to NAME, or with `append` at the end of it; with `broken`
-  it is no configuration that could be used;
+- `toml file=NAME`, `python file=NAME`: the reader writes it to NAME, or with `append` at the end of
+  it; with `broken` it is no configuration that could be used;
 - `sh serve`: the reader starts the gateway with it, and leaves it running;
 - `sh run`, `python run`: the reader runs it; it must not fail;
 - `text output`: what the block before it printed, `…` standing for anything.
@@ -85,7 +85,7 @@ class Player:
     def play(self, block: Block) -> None:
         """Do what the reader does with `block`. Fails if it does not do what it should."""
         match block.language, block.words:
-            case "toml", (word, *more) if word.startswith("file="):
+            case "toml" | "python", (word, *more) if word.startswith("file="):
                 self._write(word.removeprefix("file="), block.text, *more)
             case "sh", ("serve",):
                 self._serve(self._here(block.text))

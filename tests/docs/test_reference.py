@@ -23,6 +23,7 @@ from modelmux.errors import GatewayError
 from modelmux.ingress import app, http
 from modelmux.ingress.health import Health
 from modelmux.provider.admission import Figures
+from modelmux.target import affinity, regions
 from modelmux.target.record import CallRecord
 from modelmux.telemetry import lines
 from modelmux.telemetry.exposition import Connections
@@ -73,10 +74,12 @@ def test_the_page_of_the_configuration_is_what_the_schema_says():
 
 
 def options(command: click.Command) -> set[str]:
-    """Every way to write an option of a command."""
+    """Every way to write an option of a command, or of those below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
     return {
         name
-        for parameter in command.params
+        for each in (command, *below)
+        for parameter in each.params
         if isinstance(parameter, click.Option)
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
@@ -161,7 +164,8 @@ def test_every_request_header_that_is_read_is_documented():
     documented = {
         re.split(r"[: ]", code)[0] for row in rows(text) for code in codes(row[0]) if code[0] != "?"
     }
-    assert documented == set(http._WANTED.values())
+    by_targets = {affinity.SESSION_HEADER.decode(), regions.REGION_HEADER.decode()}
+    assert documented == {*http._WANTED.values(), *by_targets}
 
 
 def header_fields() -> set[str]:
@@ -239,6 +243,9 @@ def exposed() -> dict[str, set[str]]:
         "1", wire="w", target="p/m", outcome="error", error_kind="timeout", overhead_s=0.1
     )
     gateway.telemetry.metrics.count(record)
+    health = gateway._lasting.health.of("p/m")
+    health.begin(0.0)
+    health.began(0.0, 0.1, stream=True)
     gateway.metrics_text()
     exposition = gateway._exposition
     assert exposition is not None

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, Entry] = {
     "doctor": Entry("modelmux.cli.doctor", "check the surroundings, with a fix for each finding"),
     "check": Entry("modelmux.cli.check", "ask every target whether it would answer"),
     "models": Entry("modelmux.cli.models", "what can be asked for, and who answers"),
+    "route": Entry("modelmux.cli.route", "explain: who would answer a call, and why"),
     "chat": Entry("modelmux.cli.chat", "one question, the answer streamed"),
     "status": Entry("modelmux.cli.status", "what a running gateway is doing"),
     "logs": Entry("modelmux.cli.logs", "the log of a running gateway"),

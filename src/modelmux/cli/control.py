@@ -38,6 +38,15 @@ class WorkerStatus(Struct, frozen=True):
     restarts: int
 
 
+class TargetStatus(Struct, frozen=True):
+    name: str
+    state: str
+    next_try_in_s: float
+    error_rate: float
+    in_flight: int
+    latency_ms: float
+
+
 class Status(Struct, frozen=True):
     """What a gateway says of itself at `GET /control/status`."""
 
@@ -54,6 +63,7 @@ class Status(Struct, frozen=True):
     draining: bool
     providers: tuple[ProviderStatus, ...]
     workers: tuple[WorkerStatus, ...] = ()
+    targets: tuple[TargetStatus, ...] = ()
 
 
 class Problem(Struct, frozen=True):

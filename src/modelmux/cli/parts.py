@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from modelmux.config.asking import Asked
     from modelmux.config.discover import ProviderType
     from modelmux.config.load import Loaded
+    from modelmux.target.explain import Explanation
 
 
 class Price(Protocol):
@@ -84,6 +86,13 @@ def build(loaded: "Loaded") -> Gateway:
     from modelmux.config import gateway
 
     return gateway.Gateway(loaded)
+
+
+def explain(loaded: "Loaded", asked: "Asked") -> "Explanation":
+    """Whom a call would go to, and why. Raises `GatewayError`."""
+    from modelmux.config.asking import explained
+
+    return explained(asked, loaded)
 
 
 def serve(

@@ -56,6 +56,9 @@ def _print(status: control.Status, *, as_json: bool) -> None:
     for provider in status.providers:
         keys = f"{provider.keys_usable} of {provider.keys_total} keys usable"
         click.echo(f"  provider {provider.name}: {keys}")
+    for target in status.targets:
+        if target.state != "closed" or target.next_try_in_s or target.error_rate:
+            click.echo(f"  target   {target.name}: {_fares(target)}")
 
 
 def _since(status: control.Status) -> str:
@@ -63,6 +66,15 @@ def _since(status: control.Status) -> str:
     if status.loaded_at == status.started_at:
         return ""
     return f", reloaded {ago(status.loaded_at, datetime.now(UTC))} ago"
+
+
+def _fares(target: control.TargetStatus) -> str:
+    """How a target fares, in words."""
+    told = [f"breaker {target.state.replace('_', ' ')}"]
+    if target.next_try_in_s:
+        told.append(f"next try in {target.next_try_in_s:g} s")
+    told.append(f"{target.error_rate:.0%} of the last calls failed")
+    return ", ".join(told)
 
 
 def ago(start: datetime, now: datetime) -> str:

@@ -9,33 +9,26 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 
-from msgspec import Struct
-
 from modelmux.config.journal import Journal
 from modelmux.config.lasting import Lasting, Telemetry, level
 from modelmux.config.load import Loaded
 from modelmux.config.providers import Builder, Built, Clocks
-from modelmux.config.schema import Config, Key, Model, Provider
+from modelmux.config.routing import Clock, Router
+from modelmux.config.schema import Config, Key, Provider
 from modelmux.ingress.auth import Keyring
 from modelmux.ingress.load import Load
 from modelmux.ingress.streaming import Streaming
 from modelmux.ingress.surface import ModelRow, Surface
 from modelmux.layer.peek import Peek
-from modelmux.layer.record import Record, Recorder
+from modelmux.layer.record import Recorder
 from modelmux.layer.retry import Pacing, Retry, RetryPolicy
 from modelmux.layer.timeout import Timeout
-from modelmux.provider import catalog, echo
+from modelmux.layer.watch import Watch
+from modelmux.provider import catalog
 from modelmux.target.base import Layer, Target, compose
 from modelmux.target.call import Caller
-from modelmux.target.fallback import Fallback
+from modelmux.target.health import HealthBook
 from modelmux.target.registry import Registry
-
-
-class Alias(Struct, frozen=True):
-    """A name of `[[models]]`, with those who answer, in order."""
-
-    name: str
-    targets: tuple[str, ...]
 
 
 def surface(
@@ -55,23 +48,20 @@ def surface(
     telemetry = lasting.telemetry
     now = time.monotonic
     clocks = Clocks(now, time.time, _later)
-    builder = Builder(catalog.load(), clocks, partial(_target_layers, now=now), earlier)
+    layers = partial(_target_layers, health=lasting.health, now=now)
+    builder = Builder(catalog.load(), clocks, layers, earlier)
     built = builder.add_all(config)
     recorder = built.recorder = Recorder(
         telemetry.metrics, [telemetry.log.write], prices=built.tariff, now=now, unix_time=time.time
     )
-    registry = Registry(
-        built.offers,
-        [_alias(model, config) for model in config.models],
-        _combiner(config, recorder, lasting, now),
-        built_in={echo.NAME: echo.Echo(time.time)},
-        default=config.routing.default,
-        fallback=_fallbacks(config),
-    )
+    clock = Clock(now, random.random)
+    router = Router(config, built, recorder, lasting.health, _retries(config, lasting, now), clock)
+    registry = router.registry()
+    built.background, built.regions = router.background, router.regions
     return (
         Surface(
             registry,
-            Keyring({_digest(key): _caller(key) for key in config.keys}),
+            Keyring({_digest(key): caller(key) for key in config.keys}),
             Streaming(
                 config.streaming.mode,
                 config.streaming.buffer_size,
@@ -93,34 +83,24 @@ def new_ids() -> Callable[[], str]:
     return lambda: f"{process}{next(numbers):08x}"
 
 
-def _target_layers(target: Target, provider: Provider, *, now: Callable[[], float]) -> Target:
-    """Round each target: `timeout, peek` (ADR 11)."""
-    layers: list[Layer] = []
+def _target_layers(
+    target: Target, provider: Provider, *, health: HealthBook, now: Callable[[], float]
+) -> Target:
+    """Round each target: `watch, timeout, peek` (ADR 11)."""
+    layers: list[Layer] = [partial(Watch, health=health.of(target.name), now=now)]
     if provider.timeout_s:
         layers.append(partial(Timeout, timeout_s=provider.timeout_s, now=now))
     return compose(target, *layers, partial(Peek, now=now))
 
 
-def _combiner(
-    config: Config, recorder: Recorder, lasting: Lasting, now: Callable[[], float]
-) -> Callable[[str, Sequence[Target]], Target]:
-    """Round each whole call: `record, retry` (ADR 11)."""
+def _retries(config: Config, lasting: Lasting, now: Callable[[], float]) -> Sequence[Layer]:
+    """The layer that tries a whole call again, if there is to be one."""
     policy = RetryPolicy(max_attempts=config.server.max_retry_attempts)
+    if not config.server.enable_retries or policy.max_attempts == 1:
+        return ()
     pacing = Pacing(now, random.random, asyncio.sleep)
     meter = lasting.telemetry.metrics
-    retry = partial(Retry, policy=policy, budget=lasting.retry_budget, meter=meter, pacing=pacing)
-    retries: list[Layer] = []
-    if config.server.enable_retries and policy.max_attempts > 1:
-        retries.append(retry)
-
-    def combine(name: str, targets: Sequence[Target]) -> Target:
-        if len(targets) == 1:
-            return compose(targets[0], partial(Record, recorder=recorder), *retries)
-        members = [Record(target, recorder=recorder) for target in targets]
-        composite = partial(Record, recorder=recorder, composite=True)
-        return compose(Fallback(name, members), composite, *retries)
-
-    return combine
+    return [partial(Retry, policy=policy, budget=lasting.retry_budget, meter=meter, pacing=pacing)]
 
 
 def _load(config: Config, telemetry: Telemetry) -> Load:
@@ -145,25 +125,15 @@ def _later(delay_s: float, callback: Callable[[], object]) -> asyncio.TimerHandl
     return asyncio.get_running_loop().call_later(delay_s, callback)
 
 
-def _fallbacks(config: Config) -> int:
-    """How many further providers of a model may be tried."""
-    fallback = config.routing.fallback
-    return fallback.max_retries if fallback.enabled else 0
-
-
-def _alias(model: Model, config: Config) -> Alias:
-    behind = model.fallback if config.routing.fallback.enabled else ()
-    return Alias(model.name, (*model.target_names, *behind))
-
-
 def _digest(key: Key) -> bytes:
     if key.sha256:
         return bytes.fromhex(key.sha256)
     return sha256(key.secret.encode()).digest()
 
 
-def _caller(key: Key) -> Caller:
-    return Caller(key.name, key.models, key.tags, priority=key.priority)
+def caller(key: Key) -> Caller:
+    """Who calls with a key of the configuration."""
+    return Caller(key.name, key.models, key.tags, priority=key.priority, region=key.region)
 
 
 def _rows(registry: Registry, built: Built, loaded_at_s: int) -> Callable[[Caller], list[ModelRow]]:

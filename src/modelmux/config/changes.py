@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import fields
 
-from modelmux.config.schema import Config, Table
+from modelmux.config.schema import Config
+from modelmux.config.table import Table
 
 MAX_NAMES = 5
 """Names that are told of one kind of change; of the others it is told how many there are."""

@@ -11,9 +11,13 @@ from modelmux.config.check import URL_HINT, Checked, Rule, service_account, url_
 from modelmux.config.origin import KeyPath, node_at
 from modelmux.config.problem import did_you_mean
 from modelmux.config.schema import Config, Provider, ProviderModel
+from modelmux.config.schema_routing import Model
 
 BUILT_IN = "modelmux"
 """Provider of the models that are always there, such as `modelmux/echo`."""
+
+BY_WEIGHT = frozenset({"weighted", "least_connections", "latency"})
+"""Strategies by which a weight changes something."""
 
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -90,8 +94,6 @@ def _provider_type(checked: Checked, path: KeyPath, provider: Provider) -> None:
         variable = next(iter(row.env.get("api_key", ())), "VARIABLE")
         message = f"required: {provider.type!r} answers nobody without one"
         checked.place.error((*path, "api_key"), message, f'api_key = "${{{variable}}}"')
-    if provider.region:
-        checked.place.warn((*path, "region"), f"has no effect for the type {provider.type!r}")
 
 
 def _provider_connection(checked: Checked, path: KeyPath, provider: Provider) -> None:
@@ -109,9 +111,9 @@ def _provider_connection(checked: Checked, path: KeyPath, provider: Provider) ->
     if provider.auth == "passthrough" and provider.keys:
         message = "passthrough sends the caller's credentials, so no key of ours is used"
         place.error((*path, "auth"), message, "remove api_key, or auth")
-    if provider.weight != 1:
-        message = f"has no effect with the strategy {checked.config.routing.strategy!r}"
-        place.warn((*path, "weight"), message)
+    strategy = checked.config.routing.strategy
+    if provider.weight != 1 and strategy not in BY_WEIGHT:
+        place.warn((*path, "weight"), f"has no effect with the strategy {strategy!r}")
 
 
 def _provider_headers(checked: Checked, path: KeyPath, provider: Provider) -> None:
@@ -160,41 +162,43 @@ def keys(checked: Checked) -> None:
             checked.place.warn((*path, "secret"), message)
 
 
-_Leads = Mapping[str, Sequence[str]]
+Leads = Mapping[str, Sequence[str]]
 """Where the names of `[[models]]` lead."""
 
 
 def models(checked: Checked) -> None:
     """Every model leads to a target there is, and none to itself."""
     config = checked.config
-    leads = {model.name: (*model.target_names, *model.fallback) for model in config.models}
+    leads = leads_of(config)
     for index, model in enumerate(config.models):
         path: KeyPath = ("models", index)
         if not model.targets:
             checked.place.error((*path, "targets"), "expected at least one target")
         for at, target in enumerate(model.target_names):
-            _target(checked, leads, (*path, "targets", at), target)
+            check_target(checked, leads, (*path, "targets", at), target)
         for at, target in enumerate(model.fallback):
-            _target(checked, leads, (*path, "fallback", at), target)
-        for at, each in enumerate(model.targets):
-            if not isinstance(each, str) and each.weight != 1:
-                message = f"has no effect with the strategy {model.strategy!r}"
-                checked.place.warn((*path, "targets", at, "weight"), message)
+            check_target(checked, leads, (*path, "fallback", at), target)
         if ring := _ring(leads, model.name):
             message = f"leads back to itself: {' → '.join(ring)}"
             hint = "write provider/model where a provider's model is meant"
             checked.place.error((*path, "targets"), message, hint)
     if config.routing.default:
-        _target(checked, leads, ("routing", "default"), config.routing.default)
+        check_target(checked, leads, ("routing", "default"), config.routing.default)
 
 
-def _target(checked: Checked, leads: _Leads, path: KeyPath, target: str) -> None:
+def leads_of(config: Config) -> Leads:
+    """Where the names of `[[models]]` lead."""
+    return {model.name: _leads_to(model) for model in config.models}
+
+
+def check_target(checked: Checked, leads: Leads, path: KeyPath, target: str) -> None:
+    """Tell if `target` is nobody; `leads` are those of the configuration."""
     config = checked.config
     if not target:
         checked.place.error(path, "expected a target, got nothing")
         return
     head, slash, rest = target.partition("/")
-    owners = _provider_names(config)
+    owners = provider_names(config)
     if target in leads or (slash and rest and head in owners):
         return
     offers = list(_offers(config))
@@ -211,7 +215,8 @@ def _target(checked: Checked, leads: _Leads, path: KeyPath, target: str) -> None
         checked.place.error(path, f"nobody offers {target!r}{did_you_mean(target, known)}")
 
 
-def _provider_names(config: Config) -> list[str]:
+def provider_names(config: Config) -> list[str]:
+    """Every provider there is."""
     names = [provider.name for provider in config.providers]
     return [*names, *([vertex.NAME] if vertex.is_used(config.vertex) else []), BUILT_IN]
 
@@ -224,7 +229,7 @@ def _offers(config: Config) -> Iterator[str]:
         yield from (name for _, name in vertex.names(config.vertex))
 
 
-def _ring(leads: _Leads, name: str) -> list[str]:
+def _ring(leads: Leads, name: str) -> list[str]:
     """The way from a model back to itself, if there is one."""
     trail: list[tuple[str, list[str]]] = [(name, [name])]
     seen: set[str] = set()
@@ -237,6 +242,14 @@ def _ring(leads: _Leads, name: str) -> list[str]:
                 seen.add(target)
                 trail.append((target, [*way, target]))
     return []
+
+
+def _leads_to(model: Model) -> tuple[str, ...]:
+    """Everybody whom a model names."""
+    said = model.fallback_for
+    special = (*said.context_length, *said.content_policy, *said.capability)
+    mirrors = (each if isinstance(each, str) else each.target for each in model.mirror)
+    return (*model.target_names, *model.fallback, *special, *mirrors)
 
 
 def _is_glob(name: str) -> bool:

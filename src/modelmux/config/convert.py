@@ -7,7 +7,7 @@ from modelmux.config.expand import read_secret, resolve
 from modelmux.config.marks import names_credential, presentable
 from modelmux.config.origin import FILE_LAYERS, Branch, Items, KeyPath, Leaf, Node, Origin
 from modelmux.config.problem import Report, did_you_mean
-from modelmux.config.schema import Config, Table
+from modelmux.config.schema import Config
 from modelmux.config.shape import (
     EitherShape,
     ListShape,
@@ -19,6 +19,7 @@ from modelmux.config.shape import (
     typed,
     typed_text,
 )
+from modelmux.config.table import Table
 from modelmux.errors import ConfigError
 
 

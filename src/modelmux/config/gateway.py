@@ -3,21 +3,24 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 from msgspec import Struct
 
 from modelmux import __version__
+from modelmux.config import fleet
 from modelmux.config.build import new_ids
 from modelmux.config.generation import Generation
 from modelmux.config.lasting import Lasting, Telemetry
 from modelmux.config.load import Loaded
 from modelmux.config.providers import Built
 from modelmux.config.secrets import secrets
+from modelmux.errors import TargetError
 from modelmux.ingress.app import application, control_doors, doors
 from modelmux.ingress.asgi import Adapter, Lifespan
 from modelmux.ingress.auth import Keyring
@@ -28,9 +31,12 @@ from modelmux.ingress.surface import Surface
 from modelmux.ir.events import Fail, PartDelta, PartStart
 from modelmux.ir.parts import Text
 from modelmux.ir.response import Response
+from modelmux.provider.model import Host
 from modelmux.provider.price import Price
 from modelmux.provider.probe import probe
 from modelmux.target.call import ANONYMOUS, Call
+from modelmux.target.checks import Checks, Probe
+from modelmux.target.explain import Explanation, explain
 from modelmux.target.failures import error_of
 from modelmux.target.reply import Reply
 from modelmux.telemetry.output import Output
@@ -80,8 +86,10 @@ class Gateway:
         """
         self._lasting = Lasting(Telemetry(loaded.config, output=output))
         self.telemetry = self._lasting.telemetry
+        self._lasting.adopt(loaded.config)
         self._now = Generation(loaded, self._lasting)
         self._earlier: list[Generation] = []
+        self._checks = Checks(self._probes, self._lasting.health)
         self._adapters: list[Adapter] = []
         self._new_id = new_ids()
         self._started_at = datetime.now(UTC)
@@ -116,11 +124,13 @@ class Gateway:
         await self.aclose()
 
     def start(self) -> None:
-        """Begin to write the log in batches."""
+        """Begin to write the log in batches, and to ask providers whether they are there."""
         self.telemetry.log.start(asyncio.get_running_loop().call_later)
+        self._check_health()
 
     async def aclose(self) -> None:
         """Close every connection, and write the rest of the log."""
+        self._checks.stop()
         for each in (*self._earlier, self._now):
             await each.aclose()
         self.telemetry.log.close()
@@ -147,11 +157,13 @@ class Gateway:
         """
         earlier = self._now
         prepared.built.take_over(earlier.built)
+        self._lasting.adopt(prepared.loaded.config)
         self.telemetry.adopt(prepared.loaded.config)
         self._now = prepared
         self._earlier.append(earlier)
         self._loaded_at = datetime.now(UTC)
         self.reload_failure = ""
+        self._check_health()
         for adapter in self._adapters:
             adapter.max_body_bytes = prepared.loaded.config.server.max_body_bytes
         return earlier
@@ -260,8 +272,7 @@ class Gateway:
         """Ask every provider whether it would answer."""
         found = [TargetStatus("modelmux/echo", ok=True, detail="built in")]
         for host in self._built.hosts:
-            # Lists of models are part of the APIs that have a `/models` beside their operations.
-            error = await probe(host, lists_models=not host.endpoint.has_models_in_paths)
+            error = await _probe(host)
             if error is None:
                 status = TargetStatus(host.name, ok=True, detail=f"{host.endpoint.origin} answers")
             else:
@@ -290,6 +301,7 @@ class Gateway:
                 ProviderStatus(ring.name, ring.usable(now), ring.total)
                 for ring in self._built.rings
             ],
+            targets=fleet.statuses(self._lasting.health),
         )
 
     def log_access(self) -> Log:
@@ -302,6 +314,22 @@ class Gateway:
 
         return Log(recent, log.follow)
 
+    def explain(self, call: Call) -> Explanation:
+        """Whom `call` would go to, and why; nobody is asked."""
+        return explain(self.current().registry, call, self._built.regions.of_call(call))
+
+    def _check_health(self) -> None:
+        """Ask providers as the configuration in force says."""
+        said = self.loaded.config.routing.health_check
+        if said.enabled:
+            self._checks.start(said.interval_s)
+        else:
+            self._checks.stop()
+
+    def _probes(self) -> Iterator[tuple[str, Probe]]:
+        for host in self._built.hosts:
+            yield host.name, partial(_probe, host)
+
     def _price(self, targets: tuple[str, ...]) -> Price | None:
         return self._built.price(targets[0]) if targets else None
 
@@ -311,7 +339,7 @@ class Gateway:
         envelope = wire.envelope(raw)
         call = Call(wire, raw, envelope, id=self._new_id())
         call.meter.started = time.monotonic()
-        return await self.current().registry.resolve(envelope.model, ANONYMOUS).send(call)
+        return await self.current().registry.route(call).send(call)
 
     def _unlocked(self) -> Surface:
         """The surface in force, as it is without any keys."""
@@ -348,9 +376,13 @@ class Gateway:
         reasons = tuple(
             f"{ring.name}: no key can be used now" for ring in rings if not ring.usable(now)
         )
-        is_ready = not rings or len(reasons) < len(rings)
+        health = self._lasting.health
+        is_down = fleet.is_down(health, [ring.name for ring in rings])
+        is_ready = not rings or (len(reasons) < len(rings) and not is_down)
         # Why is for whoever may open the control socket: these paths are open to everybody.
-        told = (*reasons, _RELOAD_FAILED) if self.reload_failure else reasons
+        told = (*reasons, *fleet.troubles(health))
+        if self.reload_failure:
+            told = (*told, _RELOAD_FAILED)
         return Readiness(is_ready, told)
 
     def metrics_text(self) -> bytes:
@@ -365,8 +397,14 @@ class Gateway:
                     Connections(name, counters.open - counters.idle, counters.idle)
                     for name, counters in self._built.connections()
                 ],
+                health=self._lasting.health,
                 queues=lambda: [(gate.name, gate.figures) for gate in self._built.admissions],
                 dropped_log_lines=lambda: self.telemetry.log.dropped,
                 version=__version__,
             )
         return self._exposition.text()
+
+
+async def _probe(host: Host) -> TargetError | None:
+    # Lists of models are part of the APIs that have a `/models` beside their operations.
+    return await probe(host, lists_models=not host.endpoint.has_models_in_paths)

@@ -1,6 +1,7 @@
 """The configuration as a JSON Schema, for editors that complete and check TOML."""
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -8,9 +9,9 @@ from typing import cast
 import msgspec
 from msgspec.structs import fields
 
-from modelmux.config import schema
 from modelmux.config.marks import marks
-from modelmux.config.schema import Config, Table
+from modelmux.config.schema import Config
+from modelmux.config.table import Table
 
 Json = dict[str, object]
 
@@ -80,11 +81,17 @@ def _other_names(table: type[Table], properties: dict[str, Json]) -> Iterator[tu
                 known.extend([True, False])
 
 
+def _class_definitions() -> Iterator[ast.ClassDef]:
+    for module in sorted({each.__module__ for each in _tables(Table)}):
+        file = sys.modules[module].__file__ or ""
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+        yield from (node for node in tree.body if isinstance(node, ast.ClassDef))
+
+
 def _descriptions() -> dict[tuple[str, str], str]:
     """The literal under each field of the schema, by struct and field."""
-    tree = ast.parse(Path(schema.__file__).read_text(encoding="utf-8"))
     found: dict[tuple[str, str], str] = {}
-    for struct in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+    for struct in _class_definitions():
         for field, literal in zip(struct.body, struct.body[1:], strict=False):
             match field, literal:
                 case (

@@ -8,9 +8,11 @@ in force (`Built.take_over`), where whoever holds it is made anew.
 import sys
 import time
 
+from modelmux.config.routing import breaker_policy
 from modelmux.config.schema import Config
 from modelmux.config.secrets import secrets
 from modelmux.layer.retry import RetryBudget
+from modelmux.target.health import HealthBook, TargetHealth
 from modelmux.telemetry.lines import JsonLines, Level, Lines, TextLines
 from modelmux.telemetry.log import LogWriter
 from modelmux.telemetry.metrics import Metrics
@@ -49,6 +51,27 @@ class Lasting:
         """Begin with nothing but `telemetry`."""
         self.telemetry = telemetry
         self.retry_budget = RetryBudget(now=time.monotonic())
+        self.health = HealthBook(time.monotonic, changed=self._told)
+
+    def adopt(self, config: Config) -> None:
+        """Keep to what `config` says of how targets are judged."""
+        self.health.policy = breaker_policy(config.routing)
+
+    def _told(self, health: TargetHealth) -> None:
+        """Tell of a breaker that opened or closed."""
+        log = self.telemetry.log
+        match health.state:
+            case "open":
+                log.event(
+                    "warn",
+                    f"{health.name} fails, and is left alone",
+                    failures=health.consecutive,
+                    next_try_in_s=round(health.waits_s(self.health.now()), 1),
+                )
+            case "closed":
+                log.event("info", f"{health.name} answers again")
+            case "half_open":
+                log.event("debug", f"{health.name} is tried")
 
 
 def level(config: Config) -> Level:

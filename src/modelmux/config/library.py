@@ -9,8 +9,11 @@ from modelmux.config.gateway import Gateway
 from modelmux.config.load import Loaded, Override, load, surroundings
 from modelmux.ingress.asgi import Adapter
 from modelmux.provider import catalog
+from modelmux.target.call import Call
+from modelmux.target.candidate import Candidate
+from modelmux.target.strategy import Strategy
 
-__all__ = ["Gateway", "Loaded", "create_app", "load_config"]
+__all__ = ["Call", "Candidate", "Gateway", "Loaded", "Strategy", "create_app", "load_config"]
 
 PROBE_TIMEOUT_S = 0.2
 """For a server on this machine, which answers in a fraction of it."""

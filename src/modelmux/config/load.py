@@ -15,6 +15,7 @@ from modelmux.config import document, environment
 from modelmux.config.check import SERVER_RULES, Checked
 from modelmux.config.check_listeners import LISTENER_RULES
 from modelmux.config.check_names import NAME_RULES
+from modelmux.config.check_routing import ROUTING_RULES
 from modelmux.config.convert import convert
 from modelmux.config.discover import Probe, ProviderTypes, discover
 from modelmux.config.expand import Expansion
@@ -151,7 +152,7 @@ def load(
     if config is None:
         raise TypeError("a configuration without errors can be converted")
     checked = Checked(config, Place(root, report), types, around.folder, around.is_root)
-    for rule in (*SERVER_RULES, *NAME_RULES, *LISTENER_RULES):
+    for rule in (*SERVER_RULES, *NAME_RULES, *LISTENER_RULES, *ROUTING_RULES):
         rule(checked)
     report.raise_errors()
     unused = environment.warnings(around.environ, expansion.variables)

@@ -26,6 +26,8 @@ from modelmux.provider.model import Credentials, Host, ModelTarget
 from modelmux.provider.offer import Offering, is_glob
 from modelmux.provider.price import Price, Tariff
 from modelmux.target.base import Target
+from modelmux.target.mirror import Background
+from modelmux.target.regions import Regions
 from modelmux.transport.base import HttpClient, Timeouts
 from modelmux.transport.http import Counters, OriginClient
 from modelmux.transport.origin import Origin
@@ -74,6 +76,10 @@ class Built:
     )
     recorder: Recorder | None = None
     """Makes the records of calls, and knows how many are under way."""
+    regions: Regions = field(default_factory=Regions)
+    """Where callers and providers are."""
+    background: Background | None = None
+    """Copies of calls that are under way."""
     _tariffs: dict[str, Tariff | None] = field(default_factory=dict[str, "Tariff | None"])
 
     def price(self, target: str) -> Price | None:
@@ -119,6 +125,8 @@ class Built:
 
     async def aclose(self, kept: Collection[OriginClient] = ()) -> None:
         """Close every connection, but those of `kept`, and every credential."""
+        if self.background is not None:
+            await self.background.aclose()
         for ring in self.rings:
             await ring.aclose()
         for client in self.clients.values():
@@ -195,6 +203,7 @@ class Builder:
             make,
             takes_any=not said,
         )
+        offer.weight = provider.weight
         self.built.offers.append(offer)
         self.built.prices[provider.name] = models.price
         self.built.profiles[provider.name] = models.profile
@@ -288,16 +297,16 @@ class Builder:
             place = places.get(model) or vertex.Place("", model, {}, is_whole=False)
             return models[place.row]
 
-        self.built.offers.append(
-            Offering(
-                provider.name,
-                provider.priority,
-                names,
-                make,
-                takes_any=takes_any,
-                ignores_case=True,
-            )
+        offer = Offering(
+            provider.name,
+            provider.priority,
+            names,
+            make,
+            takes_any=takes_any,
+            ignores_case=True,
         )
+        offer.weight = provider.weight
+        self.built.offers.append(offer)
         self.built.prices[provider.name] = lambda model: of(model).price(model)
         self.built.profiles[provider.name] = lambda model: of(model).profile(model)
 

@@ -1,35 +1,27 @@
 """What a configuration can say: one struct for each table, and nothing else.
 
+Who answers is in `schema_routing`, what tables are made of in `table`.
+
 A field's annotation carries what the loader needs to know beside its type, in `Meta.extra`:
 
 - `secret`: never shown, and `file:PATH` reads it from a file;
 - `path`: a file name: `~` is the home folder, and it is relative to the file that says it;
 - `by_name`: an array of tables whose entries are merged across layers by their `name`;
 - `alias`: another name of the key;
-- `aliases`: other words for a value;
-- `later`: words that are reserved and not available in this version.
+- `aliases`: other words for a value.
 
 The literal under a field describes it to users too: `modelmux config schema` carries it. All
 structs are frozen and may be shared.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
-from msgspec.structs import fields
-from typing_extensions import override
+from msgspec import Meta, field
 
-from modelmux.config.marks import is_secret, presentable
+from modelmux.config.schema_routing import Model, Region, Routing
+from modelmux.config.table import File, Limit, Name, Seconds, Secret, Table, Texts
 from modelmux.ingress.address import Address, TcpAddress, parse_address
-
-Secret = Annotated[str, Meta(extra={"secret": True})]
-File = Annotated[str, Meta(extra={"path": True})]
-Name = Annotated[str, Meta(min_length=1)]
-Seconds = Annotated[float, Meta(ge=0, le=604_800)]
-Limit = Annotated[int, Meta(ge=0)]
-Texts = Mapping[str, str]
 
 LogLevel = Annotated[
     Literal["trace", "debug", "info", "warn", "error"],
@@ -48,38 +40,8 @@ StreamingMode = Annotated[
     Literal["auto", "never", "standard", "buffered", "always"],
     Meta(extra={"aliases": _STREAMING_WORDS}),
 ]
-_LATER_STRATEGIES = (
-    "round_robin",
-    "weighted",
-    "least_connections",
-    "latency",
-    "cost",
-    "cost_optimized",
-    "availability",
-    "geographic",
-    "model_specific",
-    "custom",
-)
-Strategy = Annotated[Literal["priority"], Meta(extra={"later": _LATER_STRATEGIES})]
 
 DEFAULT_PORT = 3000
-
-
-class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration. Its `repr` hides secrets."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    """Keys that stand for one another: a layer that says one takes back the others."""
-    LATER: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are reserved and not available in this version."""
-
-    @override
-    def __repr__(self) -> str:
-        said = (
-            f"{info.name}={presentable(getattr(self, info.name), secret=is_secret(info.type))!r}"
-            for info in fields(self)
-        )
-        return f"{type(self).__name__}({', '.join(said)})"
 
 
 class Server(Table, frozen=True):
@@ -235,9 +197,9 @@ class Provider(Table, frozen=True):
     priority: int = 1
     """When several providers offer a model: the lowest comes first."""
     weight: Annotated[float, Meta(gt=0)] = 1.0
-    """Share of the calls among equals, for strategies that balance: none in this version."""
+    """Share of the calls among equals, for strategies that balance."""
     region: str = ""
-    """Where the provider is to run the model, for those that have regions."""
+    """Where it is; for types that have regions, where it is to run the model."""
     headers: Texts = field(default_factory=dict[str, str])
     """Extra request headers."""
     timeout_s: Seconds = 600.0
@@ -294,7 +256,9 @@ class Key(Table, frozen=True):
     """Whose calls go first where calls wait. A call is put in a lower class by its tag
     `priority`."""
     tags: Texts = field(default_factory=dict[str, str])
-    """Labels for reports. Not used in this version."""
+    """Labels of its calls, for rules and reports."""
+    region: str = ""
+    """Where it is, for routing that asks."""
 
 
 class VertexModel(Table, frozen=True):
@@ -358,59 +322,6 @@ class Streaming(Table, frozen=True):
     """`buffered`: longest wait before what is held is sent, in milliseconds."""
 
 
-class WeightedTarget(Table, frozen=True):
-    """A target with its share of the calls."""
-
-    target: Name
-    """`provider/model`, or the name of a model."""
-    weight: Annotated[float, Meta(gt=0)] = 1.0
-    """Share of the calls, for strategies that balance: none in this version."""
-
-
-class Model(Table, frozen=True):
-    """A name callers may ask for, and who answers."""
-
-    name: Name
-    """What callers ask for."""
-    strategy: Strategy = "priority"
-    """How one of `targets` is chosen. priority: in the order written."""
-    targets: tuple[str | WeightedTarget, ...] = ()
-    """Who answers: `provider/model`, or the name of a model."""
-    fallback: tuple[Name, ...] = ()
-    """Who answers, in this order, when no target did."""
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """The targets in the order written, without their weights and without `fallback`."""
-        return tuple(
-            each.target if isinstance(each, WeightedTarget) else each for each in self.targets
-        )
-
-
-class RoutingFallback(Table, frozen=True):
-    """What happens when the target chosen fails before its answer began."""
-
-    enabled: bool = True
-    """Whether the next one is tried."""
-    max_retries: Limit = 3
-    """How many more are tried."""
-    backoff: Literal["exponential"] = "exponential"
-    """How waits between tries grow."""
-
-
-class Routing(Table, frozen=True):
-    """Which provider answers for a model that `[[models]]` does not name."""
-
-    LATER = frozenset({"rules"})
-
-    strategy: Strategy = "priority"
-    """How one of several providers that offer the model is chosen. priority: the lowest."""
-    default: str = ""
-    """Target for a model nobody offers; empty: the caller gets 404 with the nearest names."""
-    fallback: RoutingFallback = RoutingFallback()
-    """When the one chosen fails."""
-
-
 class Config(Table, frozen=True):
     """Everything a configuration can say."""
 
@@ -433,7 +344,9 @@ class Config(Table, frozen=True):
     models: Annotated[tuple[Model, ...], Meta(extra={"by_name": True})] = ()
     """Names callers may ask for."""
     routing: Routing = Routing()
-    """Which provider answers for a model that `models` does not name."""
+    """Who answers, and what happens when they fail."""
+    regions: Annotated[tuple[Region, ...], Meta(extra={"by_name": True})] = ()
+    """Where providers and callers are."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -15,7 +15,8 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from modelmux.config.marks import bare, is_secret, limits, marks
-from modelmux.config.schema import Config, Table
+from modelmux.config.schema import Config
+from modelmux.config.table import Table
 
 _NOUNS: Mapping[object, str] = {
     bool: "true or false",
@@ -40,7 +41,6 @@ class ScalarShape(Struct, frozen=True):
     words: tuple[str, ...] = ()
     """The only values there are; empty: any."""
     aliases: Mapping[str, str] = {}
-    later: tuple[str, ...] = ()
     secret: bool = False
     path: bool = False
 
@@ -130,7 +130,6 @@ def _scalar(annotation: object) -> ScalarShape:
         expected=expected,
         words=words,
         aliases=cast("Mapping[str, str]", mark.get("aliases", {})),
-        later=cast("tuple[str, ...]", mark.get("later", ())),
         secret=is_secret(annotation),
         path=bool(mark.get("path")),
     )
@@ -181,8 +180,7 @@ def _word(value: object, shape: ScalarShape) -> str:
     text = shape.aliases.get(text, text)
     if text in shape.words:
         return text
-    later = f" ({text} is not available in this version)" if text in shape.later else ""
-    raise ValueError(f"expected {shape.expected}{later}")
+    raise ValueError(f"expected {shape.expected}")
 
 
 def typed_text(text: str, shape: ScalarShape) -> object:

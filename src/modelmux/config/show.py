@@ -11,7 +11,7 @@ from msgspec.structs import fields
 from modelmux.config.load import Loaded
 from modelmux.config.marks import MASK, is_secret, names_credential, presentable
 from modelmux.config.origin import KeyPath, Origin, key_text
-from modelmux.config.schema import Table
+from modelmux.config.table import Table
 
 
 class Row(Struct, frozen=True):

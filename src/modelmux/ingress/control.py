@@ -33,6 +33,20 @@ class WorkerStatus(Struct, frozen=True):
     """How often another process has taken its place."""
 
 
+class TargetStatus(Struct, frozen=True):
+    """How one target fares."""
+
+    name: str
+    state: str
+    """Of its breaker: closed, open, half_open."""
+    next_try_in_s: float
+    """How long it is left alone; 0: it is not."""
+    error_rate: float
+    in_flight: int
+    latency_ms: float
+    """Until a stream's first event, else until a whole answer; 0: not known."""
+
+
 class Status(Struct, frozen=True):
     """What `modelmux status` shows."""
 
@@ -53,6 +67,8 @@ class Status(Struct, frozen=True):
     providers: Sequence[ProviderStatus]
     workers: Sequence[WorkerStatus] = ()
     """Where there are several; the process itself then serves nobody."""
+    targets: Sequence[TargetStatus] = ()
+    """Those that were asked, whoever is in trouble first."""
 
 
 class Problem(Struct, frozen=True):

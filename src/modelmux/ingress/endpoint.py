@@ -90,7 +90,7 @@ class ModelDoor:
                 id=id_,
             )
             _context(call, request, surface.keyring)
-            target = surface.registry.resolve(model, caller)
+            target = surface.registry.route(call)
         except GatewayError as exc:
             surface.journal.refused(
                 Refusal(

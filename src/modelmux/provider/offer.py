@@ -37,6 +37,8 @@ class Offering:
         """
         self.name = name
         self.priority = priority
+        self.weight = 1.0
+        """Its share among those of equal priority."""
         self.models = tuple(model for model in listed if not is_glob(model))
         self.takes_any = takes_any
         self._globs = [re.compile(translate(model)) for model in listed if is_glob(model)]

@@ -40,6 +40,8 @@ class Caller(Struct, frozen=True):
     """More names and globs, of which one must fit too: what the listener allows. Empty: all."""
     priority: Priority = "normal"
     """The highest class of its calls."""
+    region: str = ""
+    """Where it is, if the configuration says so."""
 
 
 ANONYMOUS = Caller()

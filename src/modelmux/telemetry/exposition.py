@@ -12,6 +12,13 @@
 | `modelmux_retries_total` | provider, model | tries after the first |
 | `modelmux_tokens_total` | provider, model, type | classes apart: their sum is all |
 | `modelmux_cost_usd_total` | provider, model | where the price is known |
+| `modelmux_breaker_state` | provider, model | 0 closed, 1 half open, 2 open |
+| `modelmux_breaker_opened_total` | provider, model | how often a breaker opened |
+| `modelmux_target_error_rate` | provider, model | share of the last calls that failed |
+| `modelmux_target_in_flight` | provider, model | calls a target is answering |
+| `modelmux_target_latency_seconds` | provider, model, stream | until an answer begins |
+| `modelmux_hedges_total` | outcome | second requests: `made`, `won` |
+| `modelmux_mirrors_total` | outcome | copies: `sent`, `dropped` |
 | `modelmux_upstream_connections` | provider, state | `busy` and `idle` |
 | `modelmux_limit_waiting` | provider | calls that wait because of a limit |
 | `modelmux_limit_waits_total` | provider | calls that had to |
@@ -37,6 +44,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from modelmux.target.health import HealthBook
+from modelmux.telemetry.health_metrics import of_choices, of_targets
 from modelmux.telemetry.metrics import TOKEN_TYPES, Metrics
 
 _TARGET = ("provider", "model")
@@ -76,6 +85,7 @@ class Exposition(Collector):
         *,
         connections: Callable[[], Iterable[Connections]],
         queues: Callable[[], Iterable[tuple[str, Queue]]],
+        health: HealthBook,
         dropped_log_lines: Callable[[], int],
         version: str,
     ) -> None:
@@ -83,6 +93,7 @@ class Exposition(Collector):
         self._metrics = metrics
         self._connections = connections
         self._queues = queues
+        self._health = health
         self._dropped_log_lines = dropped_log_lines
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
@@ -97,6 +108,8 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._of_requests()
         yield from self._of_targets()
+        yield from of_targets(self._health)
+        yield from of_choices(self._health.counts)
         yield from self._of_limits()
         yield from self._of_the_process()
 

@@ -33,6 +33,7 @@ def test_json_is_what_the_gateway_said(cli: Cli):
             "started_at": "2026-11-20T08:00:00Z",
             "loaded_at": "2026-11-20T08:00:00Z",
             "workers": [],
+            "targets": [],
         }
 
 
@@ -93,3 +94,21 @@ def test_each_worker_has_a_line(cli: Cli):
         "  worker   pid 1: 2 under way, 3 in all",
         "  worker   pid 4: 0 under way, 0 in all, started again 5 times",
     ]
+
+
+def test_targets_in_trouble_are_told(cli: Cli):
+    broken = {
+        "name": "openai/gpt",
+        "state": "open",
+        "next_try_in_s": 3.5,
+        "error_rate": 0.75,
+        "in_flight": 1,
+        "latency_ms": 20.0,
+    }
+    well = {**broken, "name": "x/y", "state": "closed", "next_try_in_s": 0.0, "error_rate": 0.0}
+    with running() as gateway:
+        gateway.says("/control/status", {**STATUS, "targets": [broken, well]})
+        lines = cli("status").out.splitlines()
+    assert lines[-1] == (
+        "  target   openai/gpt: breaker open, next try in 3.5 s, 75% of the last calls failed"
+    )

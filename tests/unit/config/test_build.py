@@ -5,7 +5,7 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from modelmux.config.build import Alias, new_ids, surface
+from modelmux.config.build import new_ids, surface
 from modelmux.config.gateway import Gateway
 from modelmux.config.lasting import Lasting, Telemetry
 from modelmux.config.providers import Built
@@ -15,11 +15,10 @@ from modelmux.config.schema import (
     Model,
     Provider,
     Routing,
-    RoutingFallback,
     Server,
     Streaming,
-    WeightedTarget,
 )
+from modelmux.config.schema_routing import RoutingFallback, WeightedTarget
 from modelmux.errors import ConfigError, PermissionDenied, Unauthenticated, UnknownModel
 from modelmux.ingress.http import HttpRequest
 from modelmux.ingress.surface import Surface
@@ -27,11 +26,12 @@ from modelmux.layer.peek import Peek
 from modelmux.layer.record import Record
 from modelmux.layer.retry import Retry
 from modelmux.layer.timeout import Timeout
+from modelmux.layer.watch import Watch
 from modelmux.provider.echo import Echo
 from modelmux.provider.model import ModelTarget
+from modelmux.target.balance import Balance
 from modelmux.target.base import Target
 from modelmux.target.call import ANONYMOUS
-from modelmux.target.fallback import Fallback
 from tests.unit.config.gateways import Lines, loaded
 
 
@@ -54,8 +54,9 @@ def layers(target: Target) -> list[str]:
     inner: object = target
     while inner is not None:
         names.append(type(inner).__name__)
-        if isinstance(inner, Fallback):
-            members = [layers(member) for member in inner._targets]
+        if isinstance(inner, Balance):
+            candidates = [each for tier in inner.chooser.tiers for each in tier]
+            members = [layers(each.target) for each in candidates]
             assert all(member == members[0] for member in members)
             return [*names, *members[0]]
         inner = getattr(inner, "_inner", None)
@@ -71,6 +72,14 @@ def behind(config: Config, model: str) -> list[str]:
     return made(config).registry.targets(model, ANONYMOUS)
 
 
+def tries(config: Config, model: str) -> int:
+    """How many targets one call for `model` may be sent to."""
+    inner: object = resolved(config, model)
+    while not isinstance(inner, Balance):
+        inner = getattr(inner, "_inner")  # noqa: B009
+    return inner.chooser.max_tries
+
+
 # Layers
 
 
@@ -78,6 +87,7 @@ def test_one_target_has_the_layers_of_the_call_and_its_own():
     assert layers(resolved(Config(providers=(provider(),)))) == [
         "Record",
         "Retry",
+        "Watch",
         "Timeout",
         "Peek",
         "ModelTarget",
@@ -89,8 +99,9 @@ def test_several_targets_have_the_layers_of_the_call_once_and_their_own_each():
     assert layers(resolved(config)) == [
         "Record",
         "Retry",
-        "Fallback",
+        "Balance",
         "Record",
+        "Watch",
         "Timeout",
         "Peek",
         "ModelTarget",
@@ -122,13 +133,16 @@ def test_layers_are_told_what_the_configuration_says():
     retry = record._inner
     assert isinstance(retry, Retry)
     assert retry._policy.max_attempts == 5
-    timeout = retry._inner
+    watch = retry._inner
+    assert isinstance(watch, Watch)
+    assert watch._health.name == "a/m"
+    timeout = watch._inner
     assert isinstance(timeout, Timeout)
     assert timeout._timeout_s == 7.0
     peek = timeout._inner
     assert isinstance(peek, Peek)
     assert isinstance(peek._inner, ModelTarget)
-    assert {each.name for each in (record, retry, timeout, peek)} == {"a/m"}
+    assert {each.name for each in (record, retry, watch, timeout, peek)} == {"a/m"}
 
 
 def test_the_built_in_model_is_always_there_and_is_recorded():
@@ -157,17 +171,17 @@ def test_without_fallback_nobody_else_is_asked():
         models=(model,),
         routing=Routing(fallback=RoutingFallback(enabled=False)),
     )
-    assert behind(config, "fast") == ["b/m"]
-    assert behind(config, "m") == ["a/m"]
+    assert behind(config, "fast") == ["b/m", "a/m"]
+    assert [tries(config, name) for name in ("fast", "m")] == [1, 1]
 
 
-@pytest.mark.parametrize(("most", "expected"), [(0, 1), (1, 2), (9, 3)])
+@pytest.mark.parametrize(("most", "expected"), [(0, 1), (1, 2), (9, 10)])
 def test_so_many_more_are_asked(most: int, expected: int):
     config = Config(
         providers=tuple(provider(name) for name in "abc"),
         routing=Routing(fallback=RoutingFallback(max_retries=most)),
     )
-    assert len(behind(config, "m")) == expected
+    assert tries(config, "m") == expected
 
 
 def test_priority_decides_who_is_asked_first():
@@ -193,10 +207,6 @@ def test_the_default_answers_for_the_unknown():
 def test_what_cannot_be_built_says_where(config: Config, message: str):
     with pytest.raises(ConfigError, match=message):
         built(config)
-
-
-def test_an_alias_is_what_the_registry_needs_of_one():
-    assert Alias("a", ("b",)).targets == ("b",)
 
 
 # Keys

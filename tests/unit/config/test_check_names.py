@@ -76,7 +76,6 @@ def test_a_provider_called_vertex_and_the_shorthand_exclude_one_another(machine:
 @pytest.mark.parametrize(
     ("said", "warning"),
     [
-        ('region = "eu"', "region: has no effect for the type 'openai'"),
         ("weight = 2", "weight: has no effect with the strategy 'priority'"),
         ("verify = false", "verify: the certificate is not checked"),
     ],

@@ -7,7 +7,8 @@ from modelmux.config.document import parse
 from modelmux.config.expand import Expansion
 from modelmux.config.origin import Branch
 from modelmux.config.problem import Report
-from modelmux.config.schema import Config, ProviderModel, WeightedTarget
+from modelmux.config.schema import Config, ProviderModel
+from modelmux.config.schema_routing import WeightedTarget
 
 
 def converted(
@@ -63,10 +64,6 @@ def test_text_that_is_no_variable_is_not_typed():
         ("[cache]\nenabled=true", "f:1: cache: [cache] is not available in this version"),
         ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
         ("[database]", "f:1: database: [database] is not available in this version"),
-        (
-            "[[routing.rules]]\nwhen='x'",
-            "f:1: routing.rules: rules is not available in this version",
-        ),
         ("server=1", "f:1: server: expected a table, got a number"),
         ("server=[]", "f:1: server: expected a table, got an array"),
         ("[providers]\nname='a'", "f:1: providers: expected an array, got a table"),

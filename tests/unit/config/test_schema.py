@@ -1,4 +1,5 @@
-from modelmux.config.schema import Config, Key, Listener, Model, Provider, Server, WeightedTarget
+from modelmux.config.schema import Config, Key, Listener, Model, Provider, Server
+from modelmux.config.schema_routing import WeightedTarget
 from modelmux.ingress.address import TcpAddress, UnixAddress
 
 

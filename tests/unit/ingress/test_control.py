@@ -15,6 +15,7 @@ from modelmux.ingress.control import (
     ProviderStatus,
     Reloaded,
     Status,
+    TargetStatus,
     Upgraded,
 )
 from modelmux.ingress.http import Answer, HttpRequest
@@ -33,6 +34,7 @@ STATUS = Status(
     draining=False,
     providers=[ProviderStatus("openai", 1, 2)],
     workers=[],
+    targets=[TargetStatus("openai/m", "open", 2.5, 0.5, 1, 20.0)],
 )
 
 

@@ -47,7 +47,7 @@ class List:
             Offering("local", 1, ["l*"], lambda model: Fake(name=f"local/{model}")),
         ]
         surface = Surface(
-            Registry(offers, [], lambda _name, targets: targets[0]),
+            Registry(offers, [], lambda plan: plan.targets[0].target),
             Keyring({sha256(key.encode()).digest(): caller for key, caller in callers.items()}),
             Streaming("auto", 1, 1.0),
             Notes(),

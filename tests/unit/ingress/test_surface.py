@@ -12,7 +12,7 @@ def test_a_surface_has_what_it_was_made_of_and_is_quiet_unless_told():
         return [ModelRow(f"of {caller.name}", ("p/m",))]
 
     parts = (
-        Registry([], [], lambda _name, targets: targets[0], built_in={"p/m": Fake()}),
+        Registry([], [], lambda plan: plan.targets[0].target, built_in={"p/m": Fake()}),
         Keyring({}),
         Streaming("auto", 1, 1.0),
         Notes(),

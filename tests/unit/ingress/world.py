@@ -66,7 +66,7 @@ def surface(
     ]
     digests = {sha256(key.encode()).digest(): caller for key, caller in (keys or {}).items()}
     return Surface(
-        Registry(offers, [], lambda _name, found: found[0]),
+        Registry(offers, [], lambda plan: plan.targets[0].target),
         Keyring(digests),
         Streaming(mode, 65_536, 5.0),
         notes or Notes(),

@@ -16,11 +16,11 @@ from modelmux.ir.request import Loss
 from modelmux.ir.response import Usage
 from modelmux.layer.record import Record, Recorder
 from modelmux.target.call import Call, Caller, Peer
-from modelmux.target.fallback import Fallback
 from modelmux.target.record import CALLER_LEFT, CallRecord
 from modelmux.target.reply import Reply
 from modelmux.wire.base import Wire
 from tests.support import linewire, targets
+from tests.support.choices import balance
 from tests.support.linewire import LineWire
 from tests.support.targets import Connection, Fake, FakeClock
 
@@ -292,7 +292,7 @@ def test_a_step_has_its_own_attempts_and_not_those_of_the_steps_before_it():
     books = Books()
     first = books.target(Unreachable("gone"), name="p/first")
     second = books.target(targets.whole(wire=WIRE, target="p/second"), name="p/second")
-    chain = Fallback("m", [first, second])
+    chain = balance(first, second)
     whole = Record(chain, recorder=books.recorder, composite=True)
     asyncio.run(exchange(whole, targets.call(WIRE)))
     attempts = {record.id: record.attempts for record in books.records}

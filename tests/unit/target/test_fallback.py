@@ -15,9 +15,9 @@ from modelmux.errors import (
     Unreachable,
     Unrepresentable,
 )
-from modelmux.target.fallback import Fallback
 from modelmux.target.reply import Reply
 from tests.support import targets
+from tests.support.choices import balance
 from tests.support.linewire import LineWire
 from tests.support.targets import Answer, Connection, Fake
 
@@ -29,7 +29,7 @@ def fake(name: str, *script: Answer | BaseException) -> Fake:
 
 
 def send(*members: Fake) -> Reply:
-    return asyncio.run(Fallback("chain", members).send(targets.call(WIRE)))
+    return asyncio.run(balance(*members).send(targets.call(WIRE)))
 
 
 def after(attempts: int, error: TargetError) -> TargetError:
@@ -179,7 +179,7 @@ def test_a_caller_who_leaves_is_not_answered_by_the_next():
         first = Fake(targets.whole(wire=WIRE), name="a/m", on_send=hang)
         second = fake("b/m")
         async with asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(Fallback("chain", (first, second)).send(targets.call(WIRE)))
+            sending = tasks.create_task(balance(first, second).send(targets.call(WIRE)))
             await asked.wait()
             sending.cancel()
         assert sending.cancelled()
@@ -194,18 +194,13 @@ def test_a_stream_that_breaks_after_it_began_is_nobody_elses_to_answer():
         first = fake("a/m", targets.streamed(broken, wire=WIRE, target="a/m"))
         second = fake("b/m")
         call = targets.call(WIRE, stream=True)
-        reply = await Fallback("chain", (first, second)).send(call)
+        reply = await balance(first, second).send(call)
         answer = await targets.read(reply, call)
         assert second.calls == []
         assert broken.closed == 1
         return answer
 
     assert b"fail unavailable" in asyncio.run(run())
-
-
-def test_a_chain_of_nobody_is_a_mistake():
-    with pytest.raises(ValueError, match="needs a target"):
-        Fallback("chain", ())
 
 
 # Limits
@@ -251,5 +246,5 @@ def test_a_call_that_may_not_wait_is_sent_back_at_once():
     first, second = fake("a/m", full(3.0)), fake("b/m", full(2.0))
     call = targets.call(WIRE).step(may_wait=False)
     with pytest.raises(Limited):
-        asyncio.run(Fallback("chain", (first, second)).send(call))
+        asyncio.run(balance(first, second).send(call))
     assert [len(each.calls) for each in (first, second)] == [1, 1]

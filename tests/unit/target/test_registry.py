@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
 
@@ -10,8 +10,13 @@ from msgspec import Struct
 from modelmux.errors import ConfigError, PermissionDenied, UnknownModel
 from modelmux.target.base import Target
 from modelmux.target.call import ANONYMOUS, Call, Caller
-from modelmux.target.registry import MAX_NAME_CHARS, MAX_ROUTES, Registry, allows
+from modelmux.target.facts import World
+from modelmux.target.registry import MAX_NAME_CHARS, MAX_ROUTES, Entry, Plan, Registry, Role, allows
 from modelmux.target.reply import Reply
+from modelmux.target.rules import compile_condition
+from modelmux.target.steer import Rule, Steering
+from tests.support import linewire
+from tests.support.linewire import LineWire
 
 
 class Leaf:
@@ -27,9 +32,10 @@ class Leaf:
 class Several(Leaf):
     """What `combine` makes; `targets` are the names of those it was given."""
 
-    def __init__(self, name: str, targets: Sequence[Target]) -> None:
-        super().__init__(name)
-        self.targets = [target.name for target in targets]
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.name)
+        self.plan = plan
+        self.targets = [member.target.name for member in plan.targets]
 
 
 class Shop:
@@ -46,6 +52,7 @@ class Shop:
     ) -> None:
         self.name = name
         self.priority = priority
+        self.weight = 1.0
         self.models = models
         self.takes_any = takes_any
         self._globs = globs
@@ -66,6 +73,12 @@ class Shop:
 class Nickname(Struct, frozen=True):
     name: str
     targets: tuple[str, ...]
+    others: Mapping[Role, Sequence[Entry]] = {}
+    is_plain: bool = True
+
+    @property
+    def entries(self) -> Mapping[Role, Sequence[Entry]]:
+        return {"target": [Entry(name) for name in self.targets], **self.others}
 
 
 OPENAI = Shop("openai", "gpt-5", "gpt-5-mini", priority=1)
@@ -77,11 +90,10 @@ def registry(
     *offers: Shop,
     aliases: Sequence[Nickname] = (),
     default: str = "",
-    fallback: int = MAX_ROUTES,
     built_in: bool = False,
 ) -> Registry:
     own: dict[str, Target] = {"modelmux/echo": Leaf("modelmux/echo")} if built_in else {}
-    return Registry(offers, aliases, Several, built_in=own, default=default, fallback=fallback)
+    return Registry(offers, aliases, Several, built_in=own, default=default)
 
 
 def names(found: Target) -> list[str]:
@@ -213,18 +225,6 @@ def test_a_default_that_nobody_offers_is_refused():
         registry(OPENAI, default="gpt-55")
 
 
-@pytest.mark.parametrize("fallback", [0, 1, 2])
-def test_only_so_many_more_are_tried(fallback: int):
-    made = registry(*(Shop(name, "m") for name in "abcd"), fallback=fallback)
-    assert resolved(made, "m") == ["a/m", "b/m", "c/m", "d/m"][: 1 + fallback]
-
-
-def test_only_so_many_more_targets_of_an_alias_are_tried():
-    alias = Nickname("fast", ("openai/gpt-5-mini", "openai/gpt-5", "azure/gpt-5"))
-    made = registry(OPENAI, AZURE, aliases=[alias], fallback=1)
-    assert resolved(made, "fast") == ["openai/gpt-5-mini", "openai/gpt-5"]
-
-
 # Aliases
 
 
@@ -291,10 +291,6 @@ def test_a_key_that_allows_a_name_allows_everybody_behind_it():
 
 def test_a_key_that_allows_a_provider_gets_that_provider_only():
     assert resolved(registry(OPENAI, AZURE), "gpt-5", "azure/*") == ["azure/gpt-5"]
-
-
-def test_who_is_not_allowed_takes_nobodys_place_among_those_tried():
-    assert resolved(registry(OPENAI, AZURE, fallback=0), "gpt-5", "azure/*") == ["azure/gpt-5"]
 
 
 def test_a_model_that_the_key_does_not_allow_is_denied_and_not_unknown():
@@ -554,3 +550,135 @@ def test_a_key_that_allows_everything_is_as_good_as_no_limit(shops: list[Shop], 
             made.resolve(asked, caller("*"))
     else:
         assert resolved(made, asked, "*") == everything
+
+
+# Roles and nested choices
+
+
+def member_names(plan: Plan, role: Role) -> list[str]:
+    return [member.target.name for member in plan.members[role]]
+
+
+def test_a_plan_says_who_is_there_for_what():
+    others: Mapping[Role, Sequence[Entry]] = {
+        "content_policy": [Entry("anthropic/claude-opus")],
+        "mirror": [Entry("azure/gpt-5", share=0.5)],
+    }
+    alias = Nickname("fast", ("openai/gpt-5-mini",), others)
+    plan = registry(OPENAI, AZURE, CLAUDE, aliases=[alias]).plan("fast", ANONYMOUS)
+    assert plan.alias is alias
+    assert member_names(plan, "target") == ["openai/gpt-5-mini"]
+    assert member_names(plan, "content_policy") == ["anthropic/claude-opus"]
+    assert [member.entry.share for member in plan.members["mirror"]] == [0.5]
+
+
+def test_whom_the_operator_copies_to_is_no_callers_matter():
+    others: Mapping[Role, Sequence[Entry]] = {
+        "content_policy": [Entry("anthropic/claude-opus")],
+        "mirror": [Entry("azure/gpt-5")],
+    }
+    alias = Nickname("fast", ("openai/gpt-5-mini",), others)
+    made = registry(OPENAI, AZURE, CLAUDE, aliases=[alias])
+    plan = made.plan("fast", caller("openai/*"))
+    assert member_names(plan, "target") == ["openai/gpt-5-mini"]
+    assert member_names(plan, "content_policy") == []
+    assert member_names(plan, "mirror") == ["azure/gpt-5"]
+
+
+def test_an_alias_that_is_more_than_a_list_stays_one():
+    aliases = [
+        Nickname("outer", ("inner", "azure/gpt-5")),
+        Nickname("inner", ("openai/gpt-5", "openai/gpt-5-mini"), is_plain=False),
+    ]
+    made = registry(OPENAI, AZURE, aliases=aliases)
+    assert resolved(made, "outer") == ["inner", "azure/gpt-5"]
+    assert made.targets("outer", ANONYMOUS) == ["openai/gpt-5", "openai/gpt-5-mini", "azure/gpt-5"]
+    inner = made.plan("outer", ANONYMOUS).targets[0].target
+    assert isinstance(inner, Several)
+    assert inner.plan.is_nested
+    assert inner.targets == ["openai/gpt-5", "openai/gpt-5-mini"]
+
+
+def test_a_nested_choice_has_only_whom_the_key_allows():
+    aliases = [
+        Nickname("outer", ("inner", "azure/gpt-5")),
+        Nickname("inner", ("openai/gpt-5", "openai/gpt-5-mini"), is_plain=False),
+    ]
+    made = registry(OPENAI, AZURE, aliases=aliases)
+    assert made.targets("outer", caller("openai/gpt-5", "azure/*")) == [
+        "openai/gpt-5",
+        "azure/gpt-5",
+    ]
+    assert resolved(made, "outer", "azure/*") == ["azure/gpt-5"]
+
+
+def test_providers_of_one_priority_are_in_one_tier():
+    first, second, third = Shop("a", "m", priority=5), Shop("b", "m", priority=5), Shop("c", "m")
+    plan = registry(first, second, third).plan("m", ANONYMOUS)
+    assert [(each.target.name, each.entry.tier) for each in plan.targets] == [
+        ("c/m", 0),
+        ("a/m", 1),
+        ("b/m", 1),
+    ]
+
+
+# Rules
+
+
+def steered(*rules: Rule) -> Registry:
+    world = World(hour=lambda: 12)
+    return Registry(
+        [OPENAI, AZURE, CLAUDE],
+        [Nickname("fast", ("openai/gpt-5-mini",))],
+        Several,
+        steering=Steering(rules, world, lambda _name: None),
+    )
+
+
+def rule(when: str, **leads: str) -> Rule:
+    return Rule(compile_condition(when), **leads)
+
+
+def asked_for(model: str, *allowed: str) -> Call:
+    wire = LineWire()
+    body = linewire.request_body(model=model)
+    return Call(wire, body, wire.envelope(body), caller=caller(*allowed))
+
+
+def test_the_first_rule_that_holds_decides():
+    made = steered(rule("stream", target="azure/gpt-5"), rule('model == "gpt-5"', provider="azure"))
+    assert names(made.route(asked_for("gpt-5"))) == ["azure/gpt-5"]
+    assert names(made.route(asked_for("gpt-5-mini"))) == ["openai/gpt-5-mini"]
+
+
+def test_a_rule_may_answer_for_a_model_that_nobody_offers():
+    made = steered(rule('model == "gpt-4"', model="fast"))
+    assert names(made.route(asked_for("gpt-4"))) == ["openai/gpt-5-mini"]
+    with pytest.raises(UnknownModel):
+        made.route(asked_for("gpt-3"))
+
+
+def test_a_rule_that_leads_to_nobody_is_passed_over():
+    made = steered(rule("true", provider="azure"), rule("true", target="anthropic/claude-opus"))
+    assert names(made.route(asked_for("gpt-5-mini"))) == ["anthropic/claude-opus"]
+
+
+def test_who_may_ask_for_a_model_may_have_what_a_rule_makes_of_it():
+    made = steered(rule("true", target="azure/gpt-5"))
+    assert names(made.route(asked_for("gpt-5-mini", "gpt-5-mini"))) == ["azure/gpt-5"]
+    assert names(made.route(asked_for("x", "azure/*"))) == ["azure/gpt-5"]
+    with pytest.raises(PermissionDenied):
+        made.route(asked_for("gpt-5-mini", "claude-*"))
+
+
+def test_a_rule_opens_no_way_for_who_asks_for_something_else():
+    made = steered(rule("true", target="azure/gpt-5"))
+    assert names(made.route(asked_for("gpt-5-mini", "gpt-5-mini"))) == ["azure/gpt-5"]
+    with pytest.raises(PermissionDenied):
+        made.route(asked_for("claude-opus", "gpt-5-mini"))
+
+
+@pytest.mark.parametrize("leads", [{"target": "azure/gpt-6"}, {"model": "slow"}])
+def test_a_rule_to_nobody_is_a_mistake(leads: dict[str, str]):
+    with pytest.raises(ConfigError, match=r"routing.rules\[0\]"):
+        steered(rule("true", **leads))

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from modelmux.errors import RateLimited
 from modelmux.ir.response import Usage
+from modelmux.target.health import HealthBook
 from modelmux.target.record import CallRecord
 from modelmux.telemetry.exposition import Connections, Exposition
 from modelmux.telemetry.metrics import Metrics
@@ -48,6 +49,7 @@ def exposition(metrics: Metrics) -> Exposition:
         metrics,
         connections=lambda: [Connections("openai", 2, 3)],
         queues=lambda: [("openai", Waiting())],
+        health=HealthBook(lambda: 0.0),
         dropped_log_lines=lambda: 7,
         version="1.2.3",
     )

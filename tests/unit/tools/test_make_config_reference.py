@@ -56,8 +56,8 @@ def test_a_row_has_type_default_and_meaning():
 def test_other_names_and_reserved_words_are_told():
     assert "Also called `project_id`." in rows_of("[vertex]")
     assert "`warning`: the same as `warn`." in rows_of("[server]")
-    assert "Not available in this version: `round_robin`" in rows_of("[[models]]")
-    assert "not available in this version: `rules`" in rows_of("[routing]")
+    assert "`cost_optimized`: the same as `cost`." in rows_of("[[models]]")
+    assert "not available in this version: `access_key_id`" in rows_of("[[providers]]")
     assert "not available in this version: `[cache]`" in TEXT
 
 
