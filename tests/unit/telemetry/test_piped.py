@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelmux.telemetry import piped
-from modelmux.telemetry.piped import MAX_RESTARTS, PIPE_BYTES, PipedOutput
+from modelmux.telemetry.piped import COMMAND, MAX_RESTARTS, PIPE_BYTES, PipedOutput
 from tests.unit.transport.loopback import LOOPS, play, until
 
 Scene = Callable[[], Awaitable[None]]
@@ -47,11 +47,19 @@ def log(tmp_path: Path) -> Generator[Log]:
 
 
 def child() -> int:
-    """The only process that this one has started."""
+    """The writer; other tests may have left processes of their own to end by themselves."""
     folder = Path(f"/proc/{os.getpid()}/task")
     found = [each for task in folder.iterdir() for each in (task / "children").read_text().split()]
-    assert len(found) == 1
-    return int(found[0])
+    (writer,) = [each for each in found if _is_writer(Path("/proc") / each)]
+    return int(writer)
+
+
+def _is_writer(process: Path) -> bool:
+    try:
+        is_dead = (process / "stat").read_text().rpartition(") ")[2].startswith("Z")
+        return not is_dead and COMMAND[-1].encode() in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 async def halted() -> int:
