@@ -121,15 +121,23 @@ def loaded(text: str, folder: Path) -> Loaded:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("docs/adr/")])
-def test_every_toml_example_is_a_configuration_without_a_warning(page: str, tmp_path: Path):
+def test_every_toml_example_is_a_configuration_without_a_warning(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
     written = ""
     for block in blocks(page):
+        if block.language == "python":
+            for name in re.findall(r"file=(\S+)", block.words):
+                (tmp_path / name).write_text(block.text)
         if block.language != "toml":
             continue
         if "broken" in block.words:
             with pytest.raises(ConfigError):
                 loaded(block.text, tmp_path)
             continue
+        if "part" in block.words:
+            continue  # it speaks of what is elsewhere
         written = f"{written}\n{block.text}" if "append" in block.words else block.text
         try:
             warnings = loaded(written, tmp_path).warnings

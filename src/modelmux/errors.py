@@ -4,6 +4,7 @@
 GatewayError
 ├── ConfigError               the operator's mistake; raised at load time, never per request
 ├── Saturated                 503  the gateway has too much to do
+├── NoRoom                    507  a body with files could not be kept on disk
 ├── CallerError               the caller's mistake; 4xx
 │   ├── InvalidRequest            400  the body is not valid on its wire
 │   ├── UnknownPrevious           400  what the call goes on with is not to be had

@@ -4,6 +4,7 @@ What a block of code is for stands behind its language:
 
 - `toml file=NAME`, `python file=NAME`: the reader writes it to NAME, or with `append` at the end of
   it; with `broken` it is no configuration that could be used;
+- `toml part`: what else may stand in the file that was written last; nobody writes it;
 - `sh serve`: the reader starts the gateway with it, and leaves it running;
 - `sh run`, `python run`: the reader runs it; it must not fail;
 - `text output`: what the block before it printed, `…` standing for anything.
@@ -56,7 +57,12 @@ class Block(NamedTuple):
 
     @property
     def is_played(self) -> bool:
-        return bool(self.words)
+        return bool(self.words) and not self.is_part
+
+    @property
+    def is_part(self) -> bool:
+        """It shows what may stand in the file that the page has written, beside the rest."""
+        return "part" in self.words
 
 
 def blocks(page: str) -> Iterator[Block]:

@@ -164,7 +164,7 @@ def test_anthropics_own_overload_keeps_its_status_and_words(house: House):
         ("POST", "/v1/models", 405),
         ("DELETE", "/v1/messages", 405),
         ("GET", "/v1/nothing", 404),
-        ("POST", "/v2/chat/completions", 404),
+        ("POST", "/v3/chat/completions", 404),
         ("GET", "/", 404),
         ("GET", "/v1/models/nothing", 404),
     ],

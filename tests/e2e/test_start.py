@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         ("nowhere.json", "auth.service_account_file"),
     ),
     "vertex without project": ('[vertex]\nmodel = "m"\n', ("vertex", "project", "region")),
-    "reserved": ('[database]\nurl = "sqlite"\n', ("database", "not available")),
+    "reserved": ("[mcp]\nenabled = true\n", ("mcp", "not available")),
 }
 
 

@@ -83,6 +83,15 @@ def regions(checked: Checked) -> None:
                 near = did_you_mean(name, known)
                 place.error((*path, "near", at), f"there is no region {name!r}{near}")
     routing = config.routing
+    if (
+        routing.data_residency == "enforced"
+        and config.cache.enabled
+        and config.cache.scope != "key"
+    ):
+        message = (
+            f"'enforced' and a cache of the scope {config.cache.scope!r}: answers would travel"
+        )
+        place.error(("routing", "data_residency"), message, 'set cache.scope = "key"')
     if known:
         return
     if routing.data_residency == "enforced":

@@ -68,6 +68,11 @@ models = ["m"]
         ('[[regions]]\nname = "eu"\nproviders = ["c"]', "regions[0].providers[0]: there is no"),
         ('[[regions]]\nname = "eu"\nnear = ["us"]', "regions[0].near[0]: there is no region 'us'"),
         (
+            '[[regions]]\nname = "us"\nproviders = ["b"]\n[routing]\ndata_residency = "enforced"\n'
+            '[cache]\nenabled = true\nscope = "all"',
+            "routing.data_residency: 'enforced' and a cache of the scope 'all'",
+        ),
+        (
             '[routing]\ndata_residency = "enforced"',
             "routing.data_residency: 'enforced' needs to know where providers are",
         ),

@@ -62,8 +62,6 @@ def test_text_that_is_no_variable_is_not_typed():
         ("[server]\nprot=1", "f:2: server.prot: unknown key; did you mean 'port'?"),
         ("[serverr]", "f:1: serverr: unknown key; did you mean 'server'?"),
         ("zzz=1", "f:1: zzz: unknown key"),
-        ("[database]\nurl='sqlite'", "f:1: database: [database] is not available in this version"),
-        ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
         ("[mcp]", "f:1: mcp: [mcp] is not available in this version"),
         ("server=1", "f:1: server: expected a table, got a number"),
         ("server=[]", "f:1: server: expected a table, got an array"),

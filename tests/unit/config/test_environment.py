@@ -74,7 +74,7 @@ def test_the_proper_name_of_a_variable_wins_over_an_older_one():
     ("name", "words"),
     [
         ("MODELMUX_SERVER_PROT", "no such setting; did you mean 'MODELMUX_SERVER_PORT'?"),
-        ("MODELMUX_DATABASE_URL", "not available in this version"),
+        ("MODELMUX_MCP_ENABLED", "not available in this version"),
         ("MODELMUX_A2A_TOKEN", "not available in this version"),
         ("MODELMUX_PROVIDERS_OPENAI_API_KEY", "write [[providers]] in a file"),
         ("MODELMUX_ZZZ", "no such setting"),

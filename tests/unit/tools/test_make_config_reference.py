@@ -57,8 +57,7 @@ def test_other_names_and_reserved_words_are_told():
     assert "Also called `project_id`." in rows_of("[vertex]")
     assert "`warning`: the same as `warn`." in rows_of("[server]")
     assert "`cost_optimized`: the same as `cost`." in rows_of("[[models]]")
-    assert "not available in this version: `access_key_id`" in rows_of("[[providers]]")
-    assert "not available in this version: `[database]`" in TEXT
+    assert "not available in this version: `[mcp]`" in TEXT
 
 
 def test_tables_in_tables_have_sections_of_their_own():
