@@ -1,6 +1,6 @@
 """Rules: expressions over the facts of a call, in CEL, compiled once.
 
-https://cel.dev and https://pypi.org/project/common-expression-language, read 2026-11-20. An
+https://cel.dev and the description of `common-expression-language`, read 2026-11-20. An
 evaluation converts each value it is given, so a condition asks for the facts that it names and for
 no others: about 2 µs with two of them.
 """
