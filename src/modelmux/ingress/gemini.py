@@ -22,17 +22,25 @@ class GeminiDoor(ModelDoor):
 
     @override
     def _envelope(self, request: HttpRequest) -> Envelope:
-        envelope = self.wire.envelope(request.body)
+        envelope = self._read(request.body)
         model = request.parameters["model"].removeprefix(_PREFIX)
         stream = request.parameters["verb"] == STREAM
         as_array = stream and b"alt=sse" not in request.query
-        return replace(
-            envelope, model=model, stream=stream, spelling=_ARRAY if as_array else frozenset()
-        )
+        spelling = _ARRAY if as_array else envelope.spelling
+        return replace(envelope, model=model, stream=stream, spelling=spelling)
 
 
 def doors(current: Current, new_id: Callable[[], str], now: Callable[[], float]) -> Verbs:
     """The doors for what is asked of a model, by verb."""
     chat = GeminiDoor(gemini.WIRE, current, new_id, now)
     count = GeminiDoor(gemini.WIRE, current, new_id, now, "count_tokens")
-    return Verbs({"generateContent": chat, STREAM: chat, "countTokens": count})
+    embed = GeminiDoor(gemini.WIRE, current, new_id, now, "embeddings")
+    return Verbs(
+        {
+            "generateContent": chat,
+            STREAM: chat,
+            "countTokens": count,
+            "embedContent": embed,
+            "batchEmbedContents": embed,
+        }
+    )

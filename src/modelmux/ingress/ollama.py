@@ -63,7 +63,10 @@ def doors(current: Current, new_id: NewId, now: Callable[[], float]) -> Mapping[
     def door(answer: Callable[[HttpRequest, Surface, Caller], Shape]) -> OllamaDoor:
         return OllamaDoor(answer, current, new_id)
 
+    embed = ModelDoor(ollama_chat.WIRE, current, new_id, now, "embeddings")
     return {
+        "/api/embed": {"POST": embed},
+        "/api/embeddings": {"POST": embed},
         "/api/chat": {"POST": ModelDoor(ollama_chat.WIRE, current, new_id, now)},
         "/api/generate": {"POST": ModelDoor(ollama_chat.GENERATE_WIRE, current, new_id, now)},
         "/api/tags": {"GET": door(_tags)},
