@@ -3,7 +3,7 @@
 import click
 
 
-@click.command("bridge")
+@click.command("bridge", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--listen", required=True, metavar="127.0.0.1:PORT", help="A port of the loopback.")
 @click.option(
     "--to", required=True, metavar="ADDR", help="unix:PATH, unix:@NAME or vsock:CID:PORT."

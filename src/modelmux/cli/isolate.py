@@ -25,7 +25,7 @@ class _Said(TypedDict):
     quiet: bool
 
 
-@click.command("isolate", context_settings={"ignore_unknown_options": False})
+@click.command("isolate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--model", default="", metavar="M", help="What programs inside use by default.")
 @click.option(
     "--allow-model",
