@@ -217,7 +217,8 @@ async def _announce(
     config = gateway.loaded.config
     # What was found without a configuration, such as a provider's usual variable, is enough.
     has_any = gateway.loaded.is_configured or config.providers or vertex.is_used(config.vertex)
-    if not has_any and config.server.log_format == "text":
+    # Nor is it news to whoever has upgraded.
+    if successor is None and not has_any and config.server.log_format == "text":
         sys.stderr.write(_first_steps(listening.listeners))
         sys.stderr.flush()
 
