@@ -12,7 +12,6 @@ from typing import Literal, assert_never
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import (
     Blob,
     File,
@@ -29,7 +28,7 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Loss, Message
-from modelmux.wire import extra
+from modelmux.wire import extra, pairing
 from modelmux.wire.anthropic_messages import block_encode
 from modelmux.wire.anthropic_messages.block_encode import Block
 from modelmux.wire.anthropic_messages.schema import NAME
@@ -282,15 +281,8 @@ class Conversation:
         if part.custom:
             arguments = block_encode.any_arguments(part)
         if arguments is None:
-            where = f"messages[{index}]"
-            raise InvalidRequest(
-                f"{where}: the arguments of the call of {part.name!r} are not a JSON object; "
-                "send them as the model wrote them",
-                param=where,
-            )
-        if part.id in turn.calls:
-            where = f"messages[{index}]"
-            raise InvalidRequest(f"{where}: two tool calls have the id {part.id!r}", param=where)
+            raise pairing.no_object(part.name, index)
+        pairing.check_new(turn.calls, part.id, index)
         id_ = self._id(part.id)
         turn.calls[part.id] = (len(turn.calls), id_)
         self._asking = turn
@@ -307,19 +299,9 @@ class Conversation:
         return said
 
     def _add_result(self, part: ToolResult, index: int, path: str) -> None:
-        where = f"messages[{index}]"
         turn = self._turn("user", index)
-        asking = self._asking
-        call = asking.calls.get(part.id) if asking is not None else None
-        if asking is None or call is None:
-            raise InvalidRequest(
-                f"{where}: no tool call with the id {part.id!r} in the turn before it", param=where
-            )
-        if part.id in asking.answered:
-            raise InvalidRequest(f"{where}: a second result for {part.id!r}", param=where)
-        asking.answered.add(part.id)
+        place, id_ = pairing.answer(self._asking, part.id, index)
         self._losses.extend(extra.losses(part.extra, NAME))
-        place, id_ = call
         block: Block = {"type": "tool_result", "tool_use_id": id_}
         content = self._result_content(part, path)
         if content:
@@ -344,24 +326,11 @@ class Conversation:
     def _check_answered(self) -> None:
         """Raise `InvalidRequest` if a tool was called in the last turn and no result came."""
         asking, self._asking = self._asking, None
-        if asking is None:
-            return
-        for id_ in asking.calls:
-            if id_ not in asking.answered:
-                where = f"messages[{asking.first}]"
-                raise InvalidRequest(
-                    f"{where}: the tool call {id_!r} has no result in the turn after it",
-                    param=where,
-                )
+        pairing.check_answered(asking)
 
     def _close_prefill(self, turn: Turn) -> None:
         if not self._profile.prefill:
-            where = f"messages[{turn.first}]"
-            raise InvalidRequest(
-                f"{where}: the model does not go on with an answer that is begun for it; "
-                "end the conversation with the user",
-                param=where,
-            )
+            raise pairing.no_prefill(turn.first)
         if turn.text is not None:  # the API refuses white space at the end of it
             turn.text = turn.text.rstrip()
             return

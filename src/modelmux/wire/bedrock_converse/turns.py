@@ -12,7 +12,6 @@ from typing import Final, Literal, assert_never
 
 from msgspec import Raw, Struct
 
-from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import (
     Blob,
     File,
@@ -29,7 +28,7 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Loss, Message
-from modelmux.wire import extra
+from modelmux.wire import extra, pairing
 from modelmux.wire.bedrock_converse import content_encode
 from modelmux.wire.bedrock_converse.content_encode import Block
 from modelmux.wire.bedrock_converse.media import DocumentNames
@@ -256,18 +255,12 @@ class Conversation:
 
     def _tool_use(self, part: ToolCall, turn: Turn, index: int) -> Block:
         self._losses.extend(extra.losses(part.extra, NAME))
-        where = f"messages[{index}]"
         arguments = content_encode.arguments(part.arguments)
         if part.custom:
             arguments = content_encode.any_arguments(part)
         if arguments is None:
-            raise InvalidRequest(
-                f"{where}: the arguments of the call of {part.name!r} are not a JSON object; "
-                "send them as the model wrote them",
-                param=where,
-            )
-        if part.id in turn.calls:
-            raise InvalidRequest(f"{where}: two tool calls have the id {part.id!r}", param=where)
+            raise pairing.no_object(part.name, index)
+        pairing.check_new(turn.calls, part.id, index)
         turn.calls[part.id] = len(turn.calls)
         self._asking = turn
         name = self._names.say(part.name)
@@ -275,16 +268,7 @@ class Conversation:
         return content_encode.tool_use(part, _id(part.id), name, arguments)
 
     def _add_result(self, part: ToolResult, index: int, path: str) -> None:
-        where = f"messages[{index}]"
-        asking = self._asking
-        place = asking.calls.get(part.id) if asking is not None else None
-        if asking is None or place is None:
-            raise InvalidRequest(
-                f"{where}: no tool call with the id {part.id!r} in the turn before it", param=where
-            )
-        if part.id in asking.answered:
-            raise InvalidRequest(f"{where}: a second result for {part.id!r}", param=where)
-        asking.answered.add(part.id)
+        place = pairing.answer(self._asking, part.id, index)
         self._losses.extend(extra.losses(part.extra, NAME))
         content: list[object] = []
         for number, piece in enumerate(part.parts):
@@ -302,24 +286,11 @@ class Conversation:
     def _check_answered(self) -> None:
         """Raise `InvalidRequest` if a tool was called in the last turn and no result came."""
         asking, self._asking = self._asking, None
-        if asking is None:
-            return
-        for id_ in asking.calls:
-            if id_ not in asking.answered:
-                where = f"messages[{asking.first}]"
-                raise InvalidRequest(
-                    f"{where}: the tool call {id_!r} has no result in the turn after it",
-                    param=where,
-                )
+        pairing.check_answered(asking)
 
     def _close_prefill(self, turn: Turn) -> None:
         if not self._profile.prefill:
-            where = f"messages[{turn.first}]"
-            raise InvalidRequest(
-                f"{where}: the model does not go on with an answer that is begun for it; "
-                "end the conversation with the user",
-                param=where,
-            )
+            raise pairing.no_prefill(turn.first)
         last = turn.blocks[-1] if turn.blocks else None
         if isinstance(last, dict) and isinstance(last.get("text"), str):
             last["text"] = str(last["text"]).rstrip()

@@ -10,7 +10,6 @@ from typing import Literal, assert_never
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from modelmux.errors import InvalidRequest
 from modelmux.ir.parts import (
     Blob,
     File,
@@ -27,7 +26,7 @@ from modelmux.ir.parts import (
 )
 from modelmux.ir.profile import Profile
 from modelmux.ir.request import Loss, Message
-from modelmux.wire import extra
+from modelmux.wire import extra, pairing
 from modelmux.wire.gemini import calls, part_encode
 from modelmux.wire.gemini.part_encode import Piece
 from modelmux.wire.gemini.schema import NAME
@@ -222,18 +221,12 @@ class Conversation:
     def _function_call(self, part: ToolCall, turn: Turn, index: int, path: str) -> Piece:
         self._losses.extend(extra.losses(part.extra, NAME))
         self._unmarked(part, path)
-        where = f"messages[{index}]"
         arguments = part_encode.arguments(part.arguments)
         if part.custom:
             arguments = part_encode.any_arguments(part)
         if arguments is None:
-            raise InvalidRequest(
-                f"{where}: the arguments of the call of {part.name!r} are not a JSON object; "
-                "send them as the model wrote them",
-                param=where,
-            )
-        if part.id in turn.calls:
-            raise InvalidRequest(f"{where}: two tool calls have the id {part.id!r}", param=where)
+            raise pairing.no_object(part.name, index)
+        pairing.check_new(turn.calls, part.id, index)
         name = self._names.say(part.name)
         turn.calls[part.id] = (len(turn.calls), name)
         self._asking = turn
@@ -241,19 +234,11 @@ class Conversation:
         return part_encode.function_call(part, name, arguments, with_id=with_id)
 
     def _add_result(self, part: ToolResult, index: int, path: str) -> None:
-        where = f"messages[{index}]"
         asking = self._asking
-        call = asking.calls.get(part.id) if asking is not None else None
-        if asking is None or call is None:
-            raise InvalidRequest(
-                f"{where}: no tool call with the id {part.id!r} in the turn before it", param=where
-            )
-        if part.id in asking.answered:
-            raise InvalidRequest(f"{where}: a second result for {part.id!r}", param=where)
-        asking.answered.add(part.id)
+        place, name = pairing.answer(asking, part.id, index)
+        assert asking is not None  # noqa: S101  # or it had no call to answer
         self._losses.extend(extra.losses(part.extra, NAME))
         self._unmarked(part, path)
-        place, name = call
         media: list[object] = []
         for inner_place, inner in enumerate(part.parts):
             piece = part_encode.of_result(inner)
@@ -277,15 +262,7 @@ class Conversation:
     def _check_answered(self) -> None:
         """Raise `InvalidRequest` if a function was called in the last turn and no result came."""
         asking, self._asking = self._asking, None
-        if asking is None:
-            return
-        for id_ in asking.calls:
-            if id_ not in asking.answered:
-                where = f"messages[{asking.first}]"
-                raise InvalidRequest(
-                    f"{where}: the tool call {id_!r} has no result in the turn after it",
-                    param=where,
-                )
+        pairing.check_answered(asking)
 
 
 def _holds(turn: Turn, results: bool) -> bool:

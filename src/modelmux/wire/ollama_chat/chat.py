@@ -22,7 +22,7 @@ from modelmux.ir.request import (
     Role,
     Tool,
 )
-from modelmux.wire import extra
+from modelmux.wire import extra, pairing
 from modelmux.wire.ollama_chat import images, schema, settings
 from modelmux.wire.ollama_chat.schema import CHAT
 from modelmux.wire.ollama_chat.settings import Body
@@ -253,12 +253,7 @@ def arguments(part: ToolCall, index: int) -> Raw:
     try:
         _object.decode(text)
     except extra.MALFORMED:
-        where = f"messages[{index}]"
-        raise InvalidRequest(
-            f"{where}: the arguments of the call of {part.name!r} are not a JSON object; "
-            "send them as the model wrote them",
-            param=where,
-        ) from None
+        raise pairing.no_object(part.name, index) from None
     return Raw(text.encode())
 
 
